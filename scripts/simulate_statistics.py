@@ -1,0 +1,331 @@
+"""Prints, as markdown, the tables of docs/statistics.md: what the numbers do when the truth is known.
+
+    python scripts/simulate_statistics.py [--sets 200]
+
+Seeded: the same tables each time. About twelve minutes on one thread.
+"""
+
+import argparse
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm
+
+from personascope.crossed import Folds, crossed_folds, held_out_scores
+from personascope.directions import (
+    difference_of_means,
+    effective_dimension,
+    expected_cosine,
+    gram,
+    in_sample_null,
+    pole_weights,
+    reliability,
+    split_half_cosine,
+    spread,
+)
+from personascope.layer_reading import Plan, read_layer, tabulate
+from personascope.reading import nested
+from personascope.separation import Design, auc
+from personascope.uncertainty import (
+    Relabellings,
+    draw_weights,
+    null_auc,
+    permutation_p,
+    relabellings,
+    swapped,
+    weighted_auc,
+)
+
+WIDTH = 576
+
+
+@dataclass(frozen=True)
+class World:
+    """What activations are made of: sd per coordinate of instruction quirks and questions; noise has sd 1.
+
+    `trait` is the distance between the poles along the first coordinate; `shared` the correlation between layers.
+    """
+
+    n_pairs: int = 8
+    n_questions: int = 20
+    quirk: float = 0.0
+    question: float = 0.5
+    trait: float = 0.0
+    n_layers: int = 1
+    shared: float = 0.9
+    width: int = WIDTH
+
+
+def crossed_design(n_pairs: int, n_questions: int) -> Design:
+    """Every question under every instruction pair, one text a pole."""
+    axes = np.meshgrid(np.arange(n_pairs), np.arange(n_questions), [1, 0], indexing="ij")
+    pair, question, high = (axis.ravel() for axis in axes)
+    return Design(high.astype(bool), pair.astype(np.int64), question.astype(np.int64))
+
+
+def replies_design(n_domains: int, per_domain: int) -> Design:
+    """Written replies: each question in one domain, one reply a pole."""
+    crossed = crossed_design(n_domains, per_domain)
+    return Design(crossed.high, crossed.pair, crossed.pair * per_domain + crossed.question)
+
+
+def loose_design(n_high: int, n_low: int) -> Design:
+    """Texts without partners."""
+    n = n_high + n_low
+    return Design(np.arange(n) < n_high, np.zeros(n, dtype=np.int64), np.arange(n, dtype=np.int64))
+
+
+def draw(world: World, design: Design, seed: int) -> np.ndarray:
+    """Activations [sample layer width] of a world."""
+    random = np.random.default_rng(seed)
+
+    def effect(group: np.ndarray, size: float) -> np.ndarray:
+        shape = (int(group.max()) + 1, world.n_layers, world.width)
+        shared = random.normal(size=(shape[0], 1, shape[2])) * np.sqrt(world.shared)
+        own = random.normal(size=shape) * np.sqrt(1 - world.shared) if world.n_layers > 1 else 0
+        scale = 1.0 if world.n_layers > 1 else 1 / np.sqrt(world.shared)
+        return ((shared + own) * scale * size)[group]
+
+    x = effect(np.arange(len(design.high)), 1.0)
+    x += effect(2 * design.pair + design.high, world.quirk) + effect(design.question, world.question)
+    x[:, :, 0] += np.where(design.high, world.trait / 2, -world.trait / 2)[:, None]
+    return x
+
+
+def rate_p(grams: Iterable[np.ndarray], others: Relabellings, design: Design, folds: Folds) -> float:
+    """Max-corrected permutation p of the best layer."""
+    null, observed = [], []
+    for products in grams:
+        null.append(null_auc(products, others, folds))
+        observed.append(auc(held_out_scores(products, design.high[None], folds)[0], design.high))
+    best = np.stack(null, axis=1).max(axis=1, keepdims=True)
+    return float(permutation_p(np.array([max(observed)]), best, exhaustive=others.exhaustive)[0])
+
+
+def mean_sd(values: Iterable[float]) -> str:
+    """Mean ± standard deviation over the simulated data sets."""
+    kept = np.array(list(values))
+    return f"{kept.mean():.3f} ± {kept.std():.3f}"
+
+
+def table(title: str, head: str, rows: Iterable[Iterable[object]]) -> None:
+    """Print one markdown table."""
+    columns = head.split("|")
+    print(f"\n### {title}\n\n| {' | '.join(c.strip() for c in columns)} |\n|{'---|' * len(columns)}")
+    for row in rows:
+        print(f"| {' | '.join(map(str, row))} |", flush=True)
+
+
+def in_sample(sets: int) -> None:
+    """Pure noise read in-sample and held out."""
+
+    def rows() -> Iterable[list[object]]:
+        spectra = {"isotropic": np.ones(WIDTH), "steep (1/k)": 1 / np.arange(1, WIDTH + 1)}
+        for name, variance in spectra.items():
+            true = variance.sum() ** 2 / (variance**2).sum()
+            for n in (5, 10, 20, 50, 100):
+                design = loose_design(n, n)
+                seen, out, dims = [], [], []
+                for k in range(sets):
+                    x = np.random.default_rng([1, n, k]).normal(size=(2 * n, 1, WIDTH)) * np.sqrt(variance)
+                    products = gram(x)[0]
+                    folds = crossed_folds(design, seed=k)
+                    seen.append(float(auc(products @ pole_weights(design.high, np.ones(2 * n, bool)), design.high)))
+                    out.append(float(auc(held_out_scores(products, design.high[None], folds)[0], design.high)))
+                    dims.append(effective_dimension(*spread(products, design.high), width=WIDTH))
+                theory = in_sample_null(true, n_high=n, n_low=n)
+                yield [name, n, f"{np.mean(seen):.4f}", f"{theory:.4f}", f"{true:.0f}", f"{np.median(dims):.0f}", mean_sd(out)]
+
+    head = "noise|texts per pole|in-sample AUC|formula|true d_eff|median estimate of d_eff|held-out AUC"
+    table("Pure noise, in-sample and held out", head, rows())
+
+
+def split(design: Design, kind: str, seed: int) -> Folds:
+    """Folds of a named kind, for comparison with the crossed ones."""
+    random = np.random.default_rng(seed)
+    if kind == "crossed":
+        return crossed_folds(design, seed=seed)
+    cell = {
+        "random": random.permutation(len(design.high)) % 5,
+        "by question": (random.permutation(int(design.question.max()) + 1) % 4)[design.question],
+        "by pair": design.pair,
+    }[kind]
+    return Folds(cell.astype(np.int64), ~np.eye(int(cell.max()) + 1, dtype=bool))
+
+
+def leakage(sets: int) -> None:
+    """No trait, but each instruction has its own quirk: what each kind of fold says."""
+    design = crossed_design(8, 20)
+    kinds = ("random", "by question", "by pair", "crossed")
+
+    def rows() -> Iterable[list[object]]:
+        for quirk in (0.0, 0.1, 0.2, 0.4):
+            found: dict[str, list[float]] = {kind: [] for kind in kinds}
+            seen = []
+            for k in range(sets):
+                products = gram(draw(World(quirk=quirk), design, k))[0]
+                seen.append(float(auc(products @ pole_weights(design.high, np.ones(320, bool)), design.high)))
+                for kind in kinds:
+                    scores = held_out_scores(products, design.high[None], split(design, kind, k))[0]
+                    found[kind].append(float(auc(scores, design.high)))
+            yield [quirk, f"{np.mean(seen):.3f}", *(mean_sd(found[kind]) for kind in kinds)]
+
+    head = "quirk sd|in-sample|random 5 folds|by question|by instruction pair|crossed (ours)"
+    table("No trait, quirky instructions (8 pairs x 20 questions)", head, rows())
+
+
+def false_positives(sets: int) -> None:
+    """How often p <= 0.05 although there is no trait: poles swapped by whole pair, or freely."""
+
+    def rows() -> Iterable[list[object]]:
+        for n_pairs, n_questions in ((8, 20), (5, 20), (4, 10)):
+            design = crossed_design(n_pairs, n_questions)
+            free = design.pair * n_questions + design.question
+            for quirk in (0.0, 0.1, 0.2, 0.4):
+                world = World(n_pairs, n_questions, quirk=quirk, n_layers=4)
+                tied_p, free_p = [], []
+                for k in range(sets):
+                    grams, folds = gram(draw(world, design, k)), crossed_folds(design, seed=k)
+                    tied_p.append(rate_p(grams, relabellings(design, folds, seed=k), design, folds))
+                    flips = Relabellings(swapped(design.high, free, seed=k).high[:199], exhaustive=False)
+                    free_p.append(rate_p(grams, flips, design, folds))
+                tied, loose = (f"{np.mean(np.array(p) <= 0.05):.3f}" for p in (tied_p, free_p))
+                yield [f"{n_pairs} x {n_questions}", quirk, tied, loose, f"1/{2 ** (n_pairs - 1)}"]
+
+    head = "pairs x questions|quirk sd|swapped by whole pair (ours)|swapped freely|smallest p (ours)"
+    table("False positives at p <= 0.05, best of 4 layers", head, rows())
+
+
+def other_designs(sets: int) -> None:
+    """The designs without crossed pairs, without a trait."""
+    designs = {
+        "replies, 8 domains x 3": replies_design(8, 3),
+        "one instruction pair x 20, no quirk": crossed_design(1, 20),
+        "one instruction pair x 8, no quirk": crossed_design(1, 8),
+        "texts without partners, 5 + 5": loose_design(5, 5),
+        "texts without partners, 20 + 20": loose_design(20, 20),
+        "texts without partners, 10 + 30": loose_design(10, 30),
+    }
+
+    def rows() -> Iterable[list[object]]:
+        for name, design in designs.items():
+            found, p = [], []
+            for k in range(sets):
+                grams, folds = gram(draw(World(n_layers=2), design, k)), crossed_folds(design, seed=k)
+                found.append(float(auc(held_out_scores(grams[0], design.high[None], folds)[0], design.high)))
+                others = relabellings(design, folds, seed=k)
+                others = others if others.exhaustive else Relabellings(others.high[:199], exhaustive=False)
+                p.append(rate_p(grams, others, design, folds))
+            yield [name, mean_sd(found), f"{np.mean(np.array(p) <= 0.05):.3f}"]
+
+    table("Other designs, no trait", "design|held-out AUC|p <= 0.05", rows())
+
+
+def coverage(sets: int) -> None:
+    """How often the 95 % interval holds the truth, when a trait is planted."""
+    settings = [(8, 20, 0.1, 1.6), (8, 20, 0.2, 1.6), (8, 20, 0.2, 2.6), (8, 20, 0.4, 2.6), (8, 20, 0.4, 0.0)]
+    settings += [(5, 20, 0.2, 2.6), (4, 10, 0.2, 2.6), (1, 20, 0.0, 2.6)]
+
+    def rows() -> Iterable[list[object]]:
+        for n_pairs, n_questions, quirk, trait in settings:
+            design = crossed_design(n_pairs, n_questions)
+            world = World(n_pairs, n_questions, quirk=quirk, trait=trait)
+            found, ends, own = [], [], []
+            for k in range(2 * sets):
+                x = draw(world, design, k)
+                folds = crossed_folds(design, seed=k)
+                scores = held_out_scores(gram(x)[0], design.high[None], folds)[0]
+                found.append(float(auc(scores, design.high)))
+                draws = weighted_auc(scores, design.high, draw_weights(design, seed=k, n_draws=1000))
+                ends.append(np.nanquantile(draws, (0.025, 0.975)))
+                v = difference_of_means(x, design.high)[0]
+                variance = 1 + quirk**2 + world.question**2
+                own.append(norm.cdf(trait * v[0] / np.linalg.norm(v) / np.sqrt(2 * variance)))
+            low, high = np.array(ends).T
+            inside = [np.mean((low <= truth) & (truth <= high)) for truth in (np.mean(found), np.array(own))]
+            rates = [*inside, np.mean(low > np.array(own))]
+            yield [f"{n_pairs} x {n_questions}", quirk, trait, mean_sd(found), f"{np.mean(own):.3f}", *(f"{r:.3f}" for r in rates)]
+
+    head = "pairs x questions|quirk sd|planted gap|held-out AUC|AUC of the final direction on new instructions and questions"
+    head += "|interval holds the mean held-out AUC|holds the final direction's AUC|lower end above it"
+    table("Coverage of the 95 % interval, trait planted", head, rows())
+
+
+def layer_choice(sets: int) -> None:
+    """No trait: the best of ten layers, and what nesting and the max-corrected p make of it."""
+    design = crossed_design(8, 12)
+
+    def rows() -> Iterable[list[object]]:
+        for shared in (0.5, 0.9):
+            world = World(8, 12, quirk=0.2, n_layers=10, shared=shared, width=128)
+            best, inside, fixed, raw, corrected = [], [], [], [], []
+            for k in range(sets):
+                x, folds = draw(world, design, k), crossed_folds(design, seed=k)
+                others = relabellings(design, folds, seed=k)
+                plan = Plan(design, folds, others, draw_weights(design, seed=k, n_draws=20), k)
+                read = [read_layer(x[:, [at]], at, plan) for at in range(10)]
+                readings = tabulate(read, range(10), exhaustive=others.exhaustive)
+                top = max(readings, key=lambda r: r.auc.value)
+                best.append(top.auc.value)
+                inside.append(float(auc(nested(read, range(10), 6, plan)[0], design.high)))
+                fixed.append(readings[6].auc.value)
+                raw.append(top.p <= 0.05)
+                corrected.append(top.p_max <= 0.05)
+            cells = (mean_sd(fixed), mean_sd(best), mean_sd(inside), f"{np.mean(raw):.3f}", f"{np.mean(corrected):.3f}")
+            yield [shared, *cells]
+
+    head = "correlation of layers|AUC, fixed layer|AUC, best of 10|AUC, nested choice"
+    head += "|best layer's own p <= 0.05|max-corrected p <= 0.05"
+    table("Choosing the layer, no trait", head, rows())
+
+
+def recovery(sets: int) -> None:
+    """Cosine of the measured with the planted direction, and what is said of it."""
+    design = crossed_design(8, 20)
+    everything = np.ones(320, bool)
+
+    def rows() -> Iterable[list[object]]:
+        for quirk in (0.0, 0.2):
+            for trait in (1.0, 2.0, 4.0):
+                cosines, predicted, estimated = [], [], []
+                for k in range(sets):
+                    x = draw(World(quirk=quirk, trait=trait, question=0.5), design, k)
+                    v = difference_of_means(x, design.high)[0]
+                    products = gram(x)[0]
+                    cosines.append(v[0] / np.linalg.norm(v))
+                    half = split_half_cosine(products, design.high, design.question, seed=k)
+                    estimated.append(reliability(half))
+                    variance = WIDTH * (1 + 20 * quirk**2)
+                    predicted.append(expected_cosine(variance, trait, n_high=160, n_low=160))
+                assert len(everything) == len(design.high)
+                yield [quirk, trait, mean_sd(cosines), f"{np.mean(predicted):.3f}", mean_sd(estimated)]
+
+    head = "quirk sd|planted gap|cosine with the planted direction|expected|reliability (from halves of the questions)"
+    table("Finding a planted direction", head, rows())
+
+
+TABLES: tuple[Callable[[int], None], ...] = (
+    in_sample,
+    leakage,
+    false_positives,
+    other_designs,
+    coverage,
+    layer_choice,
+    recovery,
+)
+
+
+def main() -> None:
+    """Print every table."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--sets", type=int, default=200, help="data sets per condition")
+    parser.add_argument("--only", help="name of one table's function")
+    arguments = parser.parse_args()
+    for make in TABLES:
+        if arguments.only in (None, make.__name__):
+            make(arguments.sets)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,3 @@
+"""Persona vectors: found, proven, steered and watched."""
+
+__version__ = "0.1.0"

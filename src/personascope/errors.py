@@ -1,0 +1,44 @@
+"""What can go wrong for a user: one tree of errors, each with a hint.
+
+    UserError                 something the user can mend; the command line prints it and exits 2
+    |- TraitError             a trait that is unknown, or a trait file that breaks its rules
+    |- ModelError             a model that cannot be opened, read or edited
+    |- LayerError             a layer that the model or the file does not have
+    |- ContrastError          texts that make no contrast: empty, one-sided, unreadable
+    |- ActivationError        activations that make no direction: not finite, all equal
+    `- ArtifactError          a file that is damaged, unfinished, or of another model
+
+Knows nothing of models, files or numbers.
+"""
+
+
+class UserError(Exception):
+    """What was found and what was expected, in one line; `hint` says what to do about it."""
+
+    def __init__(self, found: str, *, hint: str) -> None:
+        super().__init__(found)
+        self.hint = hint
+
+
+class TraitError(UserError):
+    """A trait that is unknown, or a trait file that breaks the catalogue's rules."""
+
+
+class ModelError(UserError):
+    """A model that cannot be opened, or whose residual stream cannot be read and edited."""
+
+
+class LayerError(UserError):
+    """A layer that the model or the file does not have."""
+
+
+class ContrastError(UserError):
+    """Texts that make no contrast: empty, one-sided or unreadable."""
+
+
+class ActivationError(UserError):
+    """Activations that make no direction: not finite, or the same at both poles."""
+
+
+class ArtifactError(UserError):
+    """A file that is damaged, unfinished, or made for another model."""

@@ -1,0 +1,139 @@
+"""From a chat to token ids, and where its reply lies in them.
+
+A chat model's own template is used, probed rather than guessed: whether it takes a system turn, and
+whether it has a switch for thinking (which is turned off). A base model gets a plain question-and-answer
+frame. Token ids of prompt and reply are joined exactly where the model would start to write.
+
+Knows tokenizers; knows nothing of weights.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from personascope.models.protocols import Chat
+
+_MARKER = "zqxjk"
+
+
+class Tokenizer(Protocol):
+    """The part of a transformers tokenizer that is used here."""
+
+    chat_template: Any
+    all_special_ids: list[int]
+
+    def __call__(self, text: str, *, add_special_tokens: bool) -> Any:
+        """Token ids of a text."""
+        ...
+
+    def apply_chat_template(self, conversation: list[dict[str, str]], **settings: Any) -> Any:
+        """A conversation as one text."""
+        ...
+
+    def decode(self, token_ids: list[int], *, skip_special_tokens: bool) -> str:
+        """The text of token ids."""
+        ...
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Token ids of a prompt and its reply; the reply lies in `ids[start:]`."""
+
+    ids: list[int]
+    start: int
+
+
+@dataclass(frozen=True)
+class ChatFormat:
+    """How one model wants its chats written. Made by `chat_format`."""
+
+    tokenizer: Tokenizer
+    has_template: bool
+    takes_system: bool
+    settings: tuple[tuple[str, bool], ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of results must know about the prompts."""
+        if not self.has_template:
+            return ("The model has no chat template: questions are put as plain text, 'Question: ... Answer:'.",)
+        if not self.takes_system:
+            return ("The chat template has no system turn: the instruction is put at the head of the user's turn.",)
+        return ()
+
+    @property
+    def digest(self) -> str:
+        """A short hash of the chat template; "" for raw text."""
+        if not self.has_template:
+            return ""
+        rendered = self.text(Chat("question", "instruction")) + self.text(Chat("question"))
+        return hashlib.sha256(rendered.encode()).hexdigest()[:12]
+
+    def text(self, chat: Chat) -> str:
+        """The prompt as one text, ending where the reply starts."""
+        if chat.raw:
+            return chat.question
+        if not self.has_template:
+            lead = f"{chat.instruction}\n\n" if chat.instruction else ""
+            return f"{lead}Question: {chat.question}\nAnswer:"
+        turns = _turns(chat, takes_system=self.takes_system)
+        rendered = self.tokenizer.apply_chat_template(
+            turns, tokenize=False, add_generation_prompt=True, **dict(self.settings)
+        )
+        return str(rendered)
+
+    def tokens(self, chat: Chat, reply: str = "") -> Tokens:
+        """Token ids of the prompt, and of the reply if there is one.
+
+        The joint text is tokenised where that leaves the prompt's ids alone; else the two are
+        tokenised apart, as happens when the model itself writes on from the prompt's last token.
+        """
+        prompt = self.text(chat)
+        adds_start = chat.raw or not self.has_template
+        prompt_ids = self._ids(prompt, adds_start=adds_start)
+        if not reply:
+            return Tokens(prompt_ids, len(prompt_ids))
+        if adds_start and not prompt[-1:].isspace() and not reply[0].isspace():
+            reply = " " + reply
+        joint = self._ids(prompt + reply, adds_start=adds_start)
+        if joint[: len(prompt_ids)] == prompt_ids:
+            return Tokens(joint, len(prompt_ids))
+        return Tokens(prompt_ids + self._ids(reply, adds_start=False), len(prompt_ids))
+
+    def reply_text(self, ids: list[int]) -> str:
+        """The text of a reply's token ids, without special tokens."""
+        return self.tokenizer.decode(ids, skip_special_tokens=True)
+
+    def _ids(self, text: str, *, adds_start: bool) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=adds_start)["input_ids"])
+
+
+def chat_format(tokenizer: Tokenizer) -> ChatFormat:
+    """What this tokenizer's chat template can do, found by rendering a marker through it."""
+    if not getattr(tokenizer, "chat_template", None):
+        return ChatFormat(tokenizer, has_template=False, takes_system=False, settings=())
+    settings = (("enable_thinking", False),) if _mentions(tokenizer, "enable_thinking") else ()
+    takes_system = _renders_system(tokenizer)
+    return ChatFormat(tokenizer, has_template=True, takes_system=takes_system, settings=settings)
+
+
+def _turns(chat: Chat, *, takes_system: bool) -> list[dict[str, str]]:
+    if chat.instruction is None:
+        return [{"role": "user", "content": chat.question}]
+    if takes_system:
+        return [{"role": "system", "content": chat.instruction}, {"role": "user", "content": chat.question}]
+    return [{"role": "user", "content": f"{chat.instruction}\n\n{chat.question}"}]
+
+
+def _mentions(tokenizer: Tokenizer, switch: str) -> bool:
+    templates = tokenizer.chat_template
+    return switch in (" ".join(templates.values()) if isinstance(templates, dict) else str(templates))
+
+
+def _renders_system(tokenizer: Tokenizer) -> bool:
+    turns = _turns(Chat("hello", _MARKER), takes_system=True)
+    try:
+        rendered = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    except Exception:  # noqa: BLE001 - a template may refuse a role with whatever its author chose to raise
+        return False
+    return _MARKER in str(rendered)

@@ -1,0 +1,134 @@
+"""What a stage may ask of an engine, in text and NumPy only.
+
+Layer k is the residual stream AFTER decoder block k, counted from 0. Embeddings have no number, and the
+stream after the final norm is not a layer. All activations cross this boundary as float32.
+
+Knows no engine: `toy`, `huggingface` and later engines plug in by having these methods.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+Pole = Literal["high", "low"]
+POLES: tuple[Pole, Pole] = ("high", "low")
+
+Tick = Callable[[float], None]
+"""Called with the number of rows' worth of work done since the last call (fractions allowed)."""
+
+
+@dataclass(frozen=True)
+class Chat:
+    """What a model is asked: the user's words, under an instruction (system prompt) or none.
+
+    With `raw` the question is a text to be read or continued as it stands, without any chat template.
+    """
+
+    question: str
+    instruction: str | None = None
+    raw: bool = False
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Which model an artifact belongs to.
+
+    `template` is a short hash of the chat template, or "" where the model reads raw text.
+    """
+
+    name: str
+    n_layers: int
+    width: int
+    dtype: str
+    revision: str | None = None
+    adapter: str | None = None
+    template: str = ""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How replies are drawn: pure sampling at a temperature (0 = greedy), no top-k, no top-p."""
+
+    max_new_tokens: int = 128
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the model said; `n_tokens` counts without the end token, `ended` tells whether it came."""
+
+    text: str
+    n_tokens: int
+    ended: bool
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """The residual stream of each sample, pooled over tokens in float32.
+
+    `reply_mean` averages the reply's tokens without position 0, special tokens and the end token;
+    `prompt_last` is the last token before the reply. `n_tokens` is how many tokens the mean has.
+    """
+
+    reply_mean: Float32[np.ndarray, "sample layer width"]
+    prompt_last: Float32[np.ndarray, "sample layer width"]
+    n_tokens: Int64[np.ndarray, " sample"]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Replies, and where they were asked for the residuals that made them."""
+
+    replies: tuple[Reply, ...]
+    residuals: Residuals | None
+
+
+class Generates(Protocol):
+    """Can answer chats."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Which model this is."""
+        ...
+
+    def generate(
+        self,
+        chats: Sequence[Chat],
+        sampling: Sampling,
+        *,
+        seeds: Sequence[int],
+        layers: Sequence[int] | None = None,
+        tick: Tick | None = None,
+    ) -> Generation:
+        """One reply per chat; row i is drawn with `seeds[i]`, whatever else is in the batch.
+
+        With `layers`, the residuals of those layers are captured while decoding, without a second
+        pass. A reply without any token that counts has NaN activations and `n_tokens` 0.
+        """
+        ...
+
+
+class ReadsResiduals(Protocol):
+    """Can read the residual stream of given texts."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Which model this is."""
+        ...
+
+    def residuals(
+        self,
+        chats: Sequence[Chat],
+        replies: Sequence[str],
+        *,
+        layers: Sequence[int],
+        tick: Tick | None = None,
+    ) -> Residuals:
+        """The residuals of each chat with its reply, at `layers`, in the order given.
+
+        An empty reply is allowed: its mean is NaN with `n_tokens` 0, its `prompt_last` is the text's last token.
+        """
+        ...

@@ -1,0 +1,182 @@
+"""The report on one trait of one model: a picture (PNG) and a page (one HTML file that needs no network).
+
+`ReportInput` holds plain values only. Replies are model text and are escaped like everything else.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import altair as alt
+import numpy as np
+import vl_convert
+from jaxtyping import Bool
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from personascope.artifacts import write_whole
+from personascope.report.charts import comparison, comparison_rows, picture, projections
+from personascope.report.layer_charts import auc_by_layer, cohens_d_by_layer
+from personascope.report.look import PAGE, styled
+from personascope.report.verdict import chosen_reading, smallest_p, verdict
+from personascope.report.words import GLOSSARY, LAYER_COLUMNS, decimals, p_text, with_interval
+from personascope.separation import Separation
+
+PIXELS_PER_INCH = 150
+"""Of a figure 14.5 inches wide: about 300 when printed across a page."""
+EXAMPLES_SHOWN = 3
+"""More examples than this are folded away."""
+VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+
+
+@dataclass(frozen=True)
+class TraitWords:
+    """What the trait is called and how its poles look."""
+
+    label: str
+    definition: str
+    high: str
+    low: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """One question and what the model answered under the instruction of each pole."""
+
+    question: str
+    high_instruction: str
+    low_instruction: str
+    high_reply: str
+    low_reply: str
+
+
+@dataclass(frozen=True)
+class ReportInput:
+    """Everything the report tells."""
+
+    trait: TraitWords
+    model_name: str
+    model: Mapping[str, str]
+    """Facts about the model, shown as they are."""
+    separation: Separation
+    high: Bool[np.ndarray, " sample"]
+    """Which of `separation.held_out_scores` are of the high pole."""
+    settings: Mapping[str, str]
+    examples: tuple[Example, ...]
+    notes: tuple[str, ...]
+    """Warnings from the run, each a whole sentence."""
+    files: Mapping[str, Path]
+    """What each file holds -> where it is; the one ending in `_vectors.npz` is shown in use."""
+    commands: tuple[str, ...]
+    """Command lines that use the vectors."""
+
+
+def write_picture(path: Path, told: ReportInput) -> None:
+    """Write the figure as PNG; the file appears whole or not at all."""
+    separation = told.separation
+    judged = verdict(separation)
+    subtitle = [judged.line, _extent(separation)]
+    if judged.cautions:
+        subtitle.append(f"Cautions: {len(judged.cautions)}; read them in the report before using this vector.")
+    chart = picture(separation, told.high, title=_title(told), subtitle=subtitle)
+    png = vl_convert.vegalite_to_png(
+        chart.to_dict(), vl_version=VEGA_LITE, ppi=PIXELS_PER_INCH, allowed_base_urls=[], show_warnings=False
+    )
+    write_whole(path, lambda part: _write_bytes(part, png))
+
+
+def write_report(path: Path, told: ReportInput) -> None:
+    """Write the page as one HTML file that loads nothing; the file appears whole or not at all."""
+    html = page(told).encode()
+    write_whole(path, lambda part: _write_bytes(part, html))
+
+
+def page(told: ReportInput) -> str:
+    """The HTML of the report, with charts, scripts and styles inside."""
+    separation = told.separation
+    environment = Environment(
+        loader=PackageLoader("personascope", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"decimals": decimals, "with_interval": with_interval, "p_text": p_text}
+    return environment.get_template("template.html.j2").render(
+        told=told,
+        title=_title(told),
+        extent=_extent(separation),
+        separation=separation,
+        chosen=chosen_reading(separation),
+        smallest_p=smallest_p(separation),
+        verdict=verdict(separation),
+        columns=LAYER_COLUMNS,
+        rivals=comparison_rows(separation),
+        glossary=GLOSSARY,
+        snippet=_snippet(told),
+        examples_shown=EXAMPLES_SHOWN,
+        specs=_specs(told),
+        script=_inline_script(),
+    )
+
+
+def _specs(told: ReportInput) -> dict[str, dict[str, object]]:
+    """The Vega-Lite specification of each chart by the id of its place on the page."""
+    separation = told.separation
+    charts = {
+        "auc": auc_by_layer(separation, PAGE, width="container", height=300),
+        "rivals": comparison(separation, PAGE, width="container"),
+        "gap": cohens_d_by_layer(separation, PAGE, width="container"),
+        "projections": projections(separation, told.high, look=PAGE, width="container", height=240),
+    }
+    specs = {}
+    for name, chart in charts.items():
+        specs[name] = styled(chart, PAGE).to_dict()
+        # Only a name, yet the sole address in the file; the page tells vega-embed the kind itself.
+        del specs[name]["$schema"]
+    return specs
+
+
+@cache
+def _inline_script() -> str:
+    """Vega-Embed and all that it needs, safe to stand inside a script element; two seconds the first time."""
+    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VEGA_LITE)
+    return bundle.replace("</script", r"<\/script").replace("<!--", r"<\!--")
+
+
+def _title(told: ReportInput) -> str:
+    return f"{told.trait.label} in {told.model_name}"
+
+
+def _extent(separation: Separation) -> str:
+    """How much was asked, in one line."""
+    ways = f"all {separation.n_relabellings:,}" if separation.exhaustive else f"{separation.n_relabellings:,} random"
+    parts = (
+        f"{separation.n_high:,} high and {separation.n_low:,} low replies",
+        _count(separation.n_pairs, "instruction pair"),
+        _count(separation.n_questions, "question"),
+        f"{ways} relabellings",
+    )
+    return " · ".join(parts)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
+
+
+def _snippet(told: ReportInput) -> str | None:
+    """Three lines of Python that open the vectors with NumPy alone, where there is a vectors file."""
+    paths = [path.as_posix() for path in told.files.values() if path.name.endswith("_vectors.npz")]
+    if not paths:
+        return None
+    layer = told.separation.chosen_layer
+    return (
+        "import numpy as np\n"
+        f"vectors = np.load({json.dumps(paths[0], ensure_ascii=False)})\n"
+        f'gap = vectors["layer_{layer}_vector"]  # high − low; add strength * gap to the output of block {layer}'
+    )
+
+
+def _write_bytes(part: Path, content: bytes) -> None:
+    part.write_bytes(content)

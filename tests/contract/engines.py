@@ -1,0 +1,34 @@
+"""The engines that the contract suite is run over, by name; each opens in a moment and needs no network.
+
+An engine to be added has at least 3 layers, computes in float32, and its tokenizer reads every reply back as the tokens
+it was made of (else a reply captured while generating is not the reply that is read afterwards).
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from personascope.models.protocols import Generates, ReadsResiduals
+from personascope.models.toy import Planted, ToyModel
+
+
+class Engine(Generates, ReadsResiduals, Protocol):
+    """What every engine can do."""
+
+
+def toy_engines() -> dict[str, Callable[[], Engine]]:
+    """Exact ones: whatever the batch, the numbers are the same to the last bit."""
+    return {
+        "toy": ToyModel,
+        "toy-small": lambda: ToyModel(Planted(n_layers=3, width=8, layer=1), seed=5),
+    }
+
+
+def huggingface_engines() -> dict[str, Callable[[], Engine]]:
+    """Tiny random models of each architecture, in float32; batches change their numbers by rounding only."""
+    return {}
+
+
+ENGINES: dict[str, Callable[[], Engine]] = toy_engines() | huggingface_engines()
+
+RELATIVE_TOLERANCE: dict[str, float] = dict.fromkeys(toy_engines(), 0.0) | dict.fromkeys(huggingface_engines(), 1e-4)
+"""How far two readings of one text may lie apart, as a share of the length of the row's residual at that layer."""
