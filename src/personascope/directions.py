@@ -46,7 +46,7 @@ def spread(gram: Float64[np.ndarray, "sample sample"], high: Bool[np.ndarray, " 
     Free of the distribution with four samples or more at each pole (Himeno & Yamada 2014, J. Multivariate Anal. 130);
     with fewer, unbiased for normal samples. Samples are taken as independent.
     """
-    within = _centred_within(gram, high)
+    within = centred_within(gram, high)
     blocks = [within[np.ix_(pole, pole)] for pole in (high, ~high)]
     freedom = len(high) - 2
     trace = float(np.trace(within)) / freedom
@@ -60,13 +60,15 @@ def spread(gram: Float64[np.ndarray, "sample sample"], high: Bool[np.ndarray, " 
     return trace, own + 2 * share[0] * share[1] * between
 
 
-def _centred_within(
-    gram: Float64[np.ndarray, "sample sample"], high: Bool[np.ndarray, " sample"]
-) -> Float64[np.ndarray, "sample sample"]:
+def centred_within(
+    gram: Float64[np.ndarray, "one one"], high: Bool[np.ndarray, " one"]
+) -> Float64[np.ndarray, "one one"]:
     """The Gram matrix after each pole's mean has been taken off its samples."""
-    average = np.outer(high, high / high.sum()) + np.outer(~high, ~high / (~high).sum())
-    residual = np.eye(len(high)) - average
-    return np.asarray(residual @ gram @ residual, dtype=np.float64)
+    centred = gram.copy()
+    for pole in (high, ~high):
+        centred[pole] -= centred[pole].mean(axis=0)
+        centred[:, pole] -= centred[:, pole].mean(axis=1, keepdims=True)
+    return centred
 
 
 def _trace_square(centred: Float64[np.ndarray, "one one"]) -> float:

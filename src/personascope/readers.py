@@ -9,11 +9,14 @@ from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Bool, Float64
+from scipy.linalg import solve
 from sklearn.linear_model import LogisticRegression
 
 from personascope.crossed import Folds
+from personascope.directions import centred_within
 
 _LEAST_SHRINKAGE = 1e-6
+_SQUARED_LENGTH = 10.0
 
 Reader = Callable[
     [Float64[np.ndarray, "train train"], Bool[np.ndarray, " train"]], tuple[Float64[np.ndarray, " train"], float]
@@ -53,16 +56,19 @@ def shrinkage_lda(width: int) -> Reader:
         gram: Float64[np.ndarray, "train train"], high: Bool[np.ndarray, " train"]
     ) -> tuple[Float64[np.ndarray, " train"], float]:
         above, below = high / high.sum(), ~high / (~high).sum()
-        centre = np.eye(len(high)) - np.outer(high, above) - np.outer(~high, below)
-        within = centre @ gram @ centre
+        direction = gap = above - below
+        within = centred_within(gram, high)
         shrinkage = ledoit_wolf_shrinkage(within, width=width)
         target = shrinkage * np.trace(within) / len(high) / width
-        gap = above - below
-        if target <= 0:
-            return gap, float((above + below) @ gram @ gap / 2)
-        ridge = target * len(high) / max(1 - shrinkage, _LEAST_SHRINKAGE)
-        solved = np.linalg.solve(within + ridge * np.eye(len(high)), centre @ gram @ gap)
-        direction = gap - centre @ solved
+        if target > 0:
+            ridge = target * len(high) / max(1 - shrinkage, _LEAST_SHRINKAGE)
+            across = gram @ gap
+            for pole in (high, ~high):
+                across[pole] -= across[pole].mean()
+            pull = solve(within + ridge * np.eye(len(high)), across, assume_a="pos")
+            for pole in (high, ~high):
+                pull[pole] -= pull[pole].mean()
+            direction = gap - pull
         return direction, float((above + below) @ gram @ direction / 2)
 
     return read
@@ -81,19 +87,19 @@ def ledoit_wolf_shrinkage(centred: Float64[np.ndarray, "one one"], *, width: int
 def logistic_regression(
     gram: Float64[np.ndarray, "train train"], high: Bool[np.ndarray, " train"]
 ) -> tuple[Float64[np.ndarray, " train"], float]:
-    """L2 logistic regression, C = 1 on rows scaled to mean squared length 10; weights over rows and threshold.
+    """L2 logistic regression, C = 1 on rows scaled to mean squared length 10: weights over rows and threshold.
 
-    One scale for all coordinates, since only an isotropic penalty is exact in the span of the samples.
+    One scale for all coordinates, since only an isotropic penalty is exact in the span of the samples. At the
+    optimum the direction is the sum of the rows, each times its error (label - probability): that sum is returned.
     """
     centre = gram.mean(axis=0)
     centred = gram - centre - centre[:, None] + centre.mean()
-    values, vectors = np.linalg.eigh(centred)
-    kept = values > values[-1] * 1e-10
-    if not kept.any() or values[-1] <= 0:
+    mean_square = float(np.trace(centred)) / len(high)
+    if mean_square <= 0:
         return np.zeros(len(high)), 0.0
-    root = np.sqrt(values[kept])
-    scale = np.sqrt(10.0 / (values[kept].sum() / len(high)))
-    fitted = LogisticRegression(C=1.0, max_iter=2000, tol=1e-5).fit(vectors[:, kept] * root * scale, high)
-    direction = vectors[:, kept] @ (fitted.coef_[0] / root)
-    direction -= direction.mean()
-    return direction, float(direction @ centre - fitted.intercept_[0] / scale)
+    scale = _SQUARED_LENGTH / mean_square
+    coordinates = np.linalg.cholesky(centred * scale + 1e-9 * _SQUARED_LENGTH * np.eye(len(high)))
+    fitted = LogisticRegression(C=1.0, max_iter=2000, tol=1e-6).fit(coordinates, high)
+    errors = high - fitted.predict_proba(coordinates)[:, 1]
+    errors -= errors.mean()
+    return errors, float(errors @ centre - fitted.intercept_[0] / scale)

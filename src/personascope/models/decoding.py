@@ -17,6 +17,7 @@ from transformers.cache_utils import Cache
 
 from personascope.errors import ModelError
 from personascope.models.cache import keep_rows
+from personascope.models.pooling import mean_of
 from personascope.models.protocols import Sampling, Tick
 
 _COMPACT_BELOW = 0.75
@@ -41,7 +42,8 @@ class Tally:
     def __init__(self, layers: Sequence[int], n_rows: int) -> None:
         self._slot = {layer: slot for slot, layer in enumerate(layers)}
         self._newest: list[Tensor] = [torch.empty(0)] * len(layers)
-        self.sums: Tensor | None = None
+        self._sums: Tensor | None = None
+        self._norms: Tensor | None = None
         self.counts = torch.zeros(n_rows, dtype=torch.long)
 
     def note(self, layer: int, stream: Tensor) -> None:
@@ -55,17 +57,22 @@ class Tally:
     def add(self, rows: Tensor, counted: Tensor) -> None:
         """Count what was noted of `rows` (batch order), where `counted`."""
         newest = self.newest()
-        if self.sums is None:
-            self.sums = newest.new_zeros(len(self.counts), *newest.shape[1:])
-        self.sums[rows[counted].to(newest.device)] += newest[counted.to(newest.device)]
+        if self._sums is None or self._norms is None:
+            self._sums = newest.new_zeros(len(self.counts), *newest.shape[1:])
+            self._norms = self._sums[:, :, 0].clone()
+        counted_there = counted.to(newest.device)
+        tokens, to = newest[counted_there], rows[counted].to(newest.device)
+        self._sums[to] += tokens
+        self._norms[to] += tokens.norm(dim=-1)
         self.counts[rows[counted]] += 1
 
-    def means(self, n_layers: int, width: int) -> np.ndarray:
-        """Means over the counted tokens; NaN where there were none."""
-        if self.sums is None:
-            return np.full((len(self.counts), n_layers, width), np.nan, dtype=np.float32)
-        counts = self.counts.to(self.sums.device)[:, None, None]
-        return torch.where(counts > 0, self.sums / counts, torch.nan).cpu().numpy()
+    def means(self) -> tuple[np.ndarray, np.ndarray]:
+        """Means over the counted tokens, of the streams and of their norms; NaN where there were none."""
+        if self._sums is None or self._norms is None:
+            newest = self.newest()
+            self._sums = newest.new_zeros(len(self.counts), *newest.shape[1:])
+            self._norms = self._sums[:, :, 0].clone()
+        return mean_of(self._sums, self.counts), mean_of(self._norms, self.counts)
 
 
 class Batch:

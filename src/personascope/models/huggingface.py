@@ -154,7 +154,8 @@ class HuggingFaceModel:
             last = tally.newest().cpu().numpy()
             step = self._stepper(cache, max(layers))
             write(batch, logits, step, sampling=sampling, seeds=seeds, counted=counted, tick=tick)
-        return batch, Residuals(tally.means(len(layers), self.spec.width), last, tally.counts.numpy())
+        means, norms = tally.means()
+        return batch, Residuals(means, last, norms, tally.counts.numpy())
 
     def _rows(self, samples: Sequence[Tokens], chats: Sequence[Chat], room: int = 0) -> list[Row]:
         longest = max((len(tokens.ids) for tokens in samples), default=0)

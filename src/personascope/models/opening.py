@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 import transformers
@@ -21,8 +21,11 @@ from personascope.models.chat import ChatFormat, Tokens, chat_format
 from personascope.models.huggingface import HuggingFaceModel, Limits, Loaded
 from personascope.models.protocols import ModelSpec
 from personascope.models.residual import find_blocks, prove_edits
+from personascope.models.toy import ToyModel
+from personascope.traits import Trait
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 def open_model(
@@ -45,6 +48,23 @@ def open_model(
     model, tokenizer = _load(name, source, dtype, revision=revision, trust_remote_code=trust_remote_code)
     model = model.to(place).eval()
     return engine_for(model, tokenizer, name=name, revision=revision, limits=limits)
+
+
+def open_engine(
+    name: str, trait: Trait, *, precision: str = "auto", trust_remote_code: bool = False
+) -> "HuggingFaceModel | ToyModel":
+    """The engine for a model's name; `toy` is the shipped toy, on which the trait's own texts lean as they should."""
+    if name == "toy":
+        return toy_for(trait)
+    if precision not in PRECISIONS:
+        raise ModelError(f"there is no precision {precision!r}", hint=f"choose one of {', '.join(PRECISIONS)}")
+    return open_model(name, precision=precision, trust_remote_code=trust_remote_code)
+
+
+def toy_for(trait: Trait) -> ToyModel:
+    """The toy engine, leaning fully high and low on the trait's instructions and matched replies."""
+    pairs = [*trait.instructions.extract, *trait.instructions.evaluate, *trait.replies]
+    return ToyModel.for_instructions([pair.high for pair in pairs], [pair.low for pair in pairs])
 
 
 def engine_for(

@@ -34,36 +34,47 @@ class Pooling:
         self._weights = None if device.type == "cpu" else self._as_weights(batch.ids)
         self._sums: Tensor | None = None
         self._lasts: Tensor | None = None
+        self._norms: Tensor | None = None
 
     def __call__(self, layer: int, stream: Tensor) -> None:
         """Add one layer's stream [row token width]."""
-        if self._sums is None or self._lasts is None:
+        if self._sums is None or self._lasts is None or self._norms is None:
             shape = (stream.shape[0], len(self._slot), stream.shape[-1])
             self._sums = torch.zeros(shape, dtype=torch.float32, device=stream.device)
             self._lasts = torch.zeros_like(self._sums)
+            self._norms = torch.zeros(shape[:2], dtype=torch.float32, device=stream.device)
         slot = self._slot[layer]
         self._lasts[:, slot] = stream[torch.arange(stream.shape[0]), self._last].float()
         if self._weights is not None:
-            self._sums[:, slot] = torch.einsum("rt,rtw->rw", self._weights, stream.float())
+            exact = stream.float()
+            self._sums[:, slot] = torch.einsum("rt,rtw->rw", self._weights, exact)
+            self._norms[:, slot] = (self._weights * exact.norm(dim=-1)).sum(-1)
             return
         # A sum per run of tokens converts inside the kernel; a product with weights would first copy the
         # whole stream to float32, which costs 3-4 % of a bfloat16 forward on a CPU.
         for row, first, end in self._runs:
-            self._sums[row, slot] += stream[row, first:end].sum(0, dtype=torch.float32)
+            tokens = stream[row, first:end]
+            self._sums[row, slot] += tokens.sum(0, dtype=torch.float32)
+            self._norms[row, slot] += torch.linalg.vector_norm(tokens, dim=-1, dtype=torch.float32).sum()
 
     def residuals(self) -> Residuals:
         """Means and last prompt tokens of the batch; NaN where no token counts."""
-        if self._sums is None or self._lasts is None:
+        if self._sums is None or self._lasts is None or self._norms is None:
             raise RuntimeError("nothing was read")
-        counts = self.counts.to(self._sums.device)[:, None, None]
-        means = torch.where(counts > 0, self._sums / counts, torch.nan)
-        return Residuals(means.cpu().numpy(), self._lasts.cpu().numpy(), self.counts.numpy())
+        means, norms = mean_of(self._sums, self.counts), mean_of(self._norms, self.counts)
+        return Residuals(means, self._lasts.cpu().numpy(), norms, self.counts.numpy())
 
     def _as_weights(self, ids: Tensor) -> Tensor:
         weights = torch.zeros(ids.shape, dtype=torch.float32)
         for row, first, end in self._runs:
             weights[row, first:end] = 1.0
         return weights.to(ids.device)
+
+
+def mean_of(sums: Tensor, counts: Tensor) -> np.ndarray:
+    """Sums [row ...] over counts [row]; NaN where nothing was counted."""
+    counts = counts.to(sums.device).reshape(-1, *[1] * (sums.ndim - 1))
+    return torch.where(counts > 0, sums / counts, torch.nan).cpu().numpy()
 
 
 def kept_tokens(row: Row, special: Collection[int]) -> list[int]:
@@ -86,12 +97,11 @@ def _runs(tokens: Sequence[int]) -> list[tuple[int, int]]:
 def empty_residuals(n_samples: int, n_layers: int, width: int) -> Residuals:
     """Residuals still to be filled, all NaN and without tokens."""
     blank = np.full((n_samples, n_layers, width), np.nan, dtype=np.float32)
-    return Residuals(blank, blank.copy(), np.zeros(n_samples, dtype=np.int64))
+    return Residuals(blank, blank.copy(), blank[:, :, 0].copy(), np.zeros(n_samples, dtype=np.int64))
 
 
 def put(whole: Residuals, rows: Sequence[int], part: Residuals) -> None:
     """Write a batch's residuals into the caller's rows, in place."""
     index = np.asarray(rows, dtype=np.int64)
-    whole.reply_mean[index] = part.reply_mean
-    whole.prompt_last[index] = part.prompt_last
-    whole.n_tokens[index] = part.n_tokens
+    for name in Residuals.__dataclass_fields__:
+        getattr(whole, name)[index] = getattr(part, name)

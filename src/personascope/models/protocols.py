@@ -70,11 +70,13 @@ class Residuals:
     """The residual stream of each sample, pooled over tokens in float32.
 
     `reply_mean` averages the reply's tokens without position 0, special tokens and the end token;
-    `prompt_last` is the last token before the reply. `n_tokens` is how many tokens the mean has.
+    `token_norm` is the mean norm of the same tokens, the unit of a relative dose; `prompt_last` is the last
+    token before the reply. `n_tokens` is how many tokens the means have.
     """
 
     reply_mean: Float32[np.ndarray, "sample layer width"]
     prompt_last: Float32[np.ndarray, "sample layer width"]
+    token_norm: Float32[np.ndarray, "sample layer"]
     n_tokens: Int64[np.ndarray, " sample"]
 
 

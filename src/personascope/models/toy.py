@@ -94,6 +94,11 @@ class ToyModel:
         revision = blake2b(made_of, digest_size=6).hexdigest()
         self._spec = ModelSpec("toy", planted.n_layers, planted.width, "float32", revision)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of results must know: that this is no language model."""
+        return ("The toy engine is no language model: its direction was planted, to show and test the toolkit.",)
+
     @classmethod
     def for_instructions(
         cls, high: Sequence[str], low: Sequence[str], *, planted: Planted = PLANTED, seed: int = 0
@@ -165,16 +170,18 @@ class ToyModel:
         _check(layers, self.planted.n_layers)
         shape = (len(chats), len(layers), self.planted.width)
         means, lasts = np.full(shape, np.nan, np.float32), np.empty(shape, np.float32)
+        norms = np.full(shape[:2], np.nan, np.float32)
         counts = np.zeros(len(chats), np.int64)
         for row, (chat, reply) in enumerate(zip(chats, replies, strict=True)):
             tokens = self._tokens(chat, reply)[:, list(layers)]
             lasts[row], counts[row] = tokens[0], len(tokens) - 1
             if counts[row]:
                 means[row] = tokens[1:].mean(axis=0)
+                norms[row] = np.linalg.norm(tokens[1:], axis=-1).mean(axis=0)
             self.n_forwards += 1
             if tick is not None:
                 tick(1.0)
-        return Residuals(means, lasts, counts)
+        return Residuals(means, lasts, norms, counts)
 
     def _generators(self, kind: str, texts: Sequence[str]) -> list[np.random.Generator]:
         """Random numbers for each text that depend on it, the kind and the model's seed alone."""

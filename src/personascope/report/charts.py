@@ -48,7 +48,7 @@ def _bars(pole: str, scores: Float64[np.ndarray, " kept"], edges: Float64[np.nda
             "pole": pole,
             "from": float(start),
             "to": float(end),
-            "range": f"{start:.3g} to {end:.3g}",
+            "range": f"{start:.3g} to {end:.3g}".replace("-", "−"),
             "replies": int(count),
             "floor": 0.0,
             "share": float(count / max(1, scores.size)),

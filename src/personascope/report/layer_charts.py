@@ -47,7 +47,7 @@ def cohens_d_by_layer(separation: Separation, look: Look, *, width: Width, heigh
     y = alt.Y("y:Q", title="Cohen's d, held out").axis(tickCount=6, minExtent=Y_LABEL_ROOM)
     line = _rows(separation, [d.value for d in ds])
     parts = [
-        _horizontal(0, y, look),
+        _horizontal(0.0, y, look),
         *_layer_rules(separation, look),
         _intervals(separation, ds, y=y, look=look),
         chart_of(line).mark_line(color=look.vector, point=_points(look.vector, len(ds))).encode(x=_x(separation), y=y),
@@ -103,7 +103,7 @@ def _intervals(separation: Separation, estimates: Sequence[Estimate], *, y: alt.
 
 
 def _curve_and_null(separation: Separation, y: alt.Y, look: Look) -> list[alt.Chart]:
-    """Held-out AUC and its null under one legend; with few layers the null is also a tick at each."""
+    """Held-out AUC and its null under one legend; a single layer has no line to draw, so its null is a tick."""
     nulls = _rows(separation, [reading.null_auc_95 for reading in separation.readings])
     aucs = _rows(separation, [reading.auc.value for reading in separation.readings])
     legend = alt.Legend(
@@ -115,9 +115,10 @@ def _curve_and_null(separation: Separation, y: alt.Y, look: Look) -> list[alt.Ch
     rows = [row | {"what": NULL} for row in nulls] + [row | {"what": HELD_OUT} for row in aucs]
     charts = [chart_of(rows).mark_line().encode(x=x, y=y, color=colour, strokeDash=dash)]
     if _few(separation):
+        charts.append(chart_of(aucs).mark_point(filled=True, size=60, opacity=1, color=look.vector).encode(x=x, y=y))
+    if len(nulls) == 1:
         tick = chart_of(nulls).mark_tick(orient="horizontal", size=26, thickness=2, color=look.muted)
-        point = chart_of(aucs).mark_point(filled=True, size=60, opacity=1, color=look.vector)
-        charts += [tick.encode(x=x, y=y), point.encode(x=x, y=y)]
+        charts.append(tick.encode(x=x, y=y))
     return charts
 
 

@@ -132,9 +132,10 @@ def _stable(separation: Separation) -> str:
         word = "fairly stable"
     else:
         word = "noisy"
+    halves = decimals(reading.split_half_cosine)
     return (
-        f"The direction itself is {word}: its expected cosine with the one that endless questions would give is "
-        f"{decimals(reading.reliability)} (halves of the questions agree at {decimals(reading.split_half_cosine)})."
+        f"The direction itself is {word}: its expected cosine with the one from endless questions under these "
+        f"instructions is {decimals(reading.reliability)} (halves of the questions agree at {halves})."
     )
 
 
@@ -192,7 +193,8 @@ def _exploratory(separation: Separation) -> str | None:
         (separation.n_questions, FEW_QUESTIONS, "questions"),
         (separation.n_pairs, FEW_PAIRS, "instruction pairs"),
     )
-    few = [f"{count} {what} (fewer than {least})" for count, least, what in counts if count < least]
+    # A single pair has its own caution; fewer than two replies or questions are never read.
+    few = [f"{count} {what} (fewer than {least})" for count, least, what in counts if 1 < count < least]
     if not few:
         return None
     return f"Exploratory: there are only {joined(few)}. Run the full protocol before relying on these numbers."

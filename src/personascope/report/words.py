@@ -79,7 +79,7 @@ LAYER_COLUMNS: tuple[Column, ...] = (
     Column("AUC, held out", "with its 95 % interval", lambda r: with_interval(r.auc)),
     Column("null, 95th pct.", "95th percentile of the AUC over relabellings", lambda r: decimals(r.null_auc_95)),
     Column("p, this layer", "permutation p at this layer alone", lambda r: p_text(r.p)),
-    Column("p, corrected", "permutation p against the best of all layers", lambda r: p_text(r.p_max)),
+    Column("p, corrected", "permutation p against the best layer of each relabelling", lambda r: p_text(r.p_max)),
     Column("Cohen's d", "held out, Hedges-corrected, with its 95 % interval", lambda r: with_interval(r.cohens_d)),
     Column(
         "separation",
@@ -88,7 +88,7 @@ LAYER_COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "reliability",
-        "expected cosine with the true direction (cosine between halves of the questions)",
+        "expected cosine with the direction of endless questions (cosine between halves of the questions)",
         lambda r: f"{decimals(r.reliability)} ({decimals(r.split_half_cosine)})",
     ),
     Column(

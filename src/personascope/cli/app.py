@@ -1,0 +1,53 @@
+"""The verbs together, and what becomes of errors: 0 done, 2 a user's error, 130 stopped, 1 a bug."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+import personascope
+from personascope.cli import extract, traits
+from personascope.cli.printing import print_error
+from personascope.errors import UserError
+
+app = typer.Typer(
+    name="personascope",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Find, prove, steer and watch persona vectors in language models.",
+)
+app.command(name="extract")(extract.extract)
+app.add_typer(traits.app, name="traits")
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001 - typer's form
+    if asked:
+        print(f"personascope {personascope.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[  # noqa: ARG001
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    run(app)
+
+
+def run(command: typer.Typer) -> None:
+    """Run a typer command; a UserError prints what was found and a hint, and exits 2; Ctrl-C exits 130."""
+    try:
+        command(standalone_mode=True)
+    except UserError as error:
+        print_error(error)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nstopped; whole files only are left, and a rerun goes on from them", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,160 @@
+"""The main job: from a model and a contrast to vectors, their separation and the files that tell of them.
+
+Layer k is the residual stream after decoder block k, from 0; directions point from low to high.
+Knows the engine protocols, the numbers and the files; knows no engine and draws nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from personascope.activations import design_of
+from personascope.artifacts import Json, header, sha256, write_json
+from personascope.contrasts import Contrast
+from personascope.directions import difference_of_means
+from personascope.errors import LayerError
+from personascope.gathering import Engine, Gathered, Progress, gather, without_empty
+from personascope.models.protocols import ModelSpec
+from personascope.reading import separate
+from personascope.separation import Separation, grade
+from personascope.traits import Trait
+from personascope.vectors import Vectors, write_vectors
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What came of it: the vectors, the table, the texts, and where they were written."""
+
+    vectors: Vectors
+    separation: Separation
+    gathered: Gathered
+    vectors_path: Path
+    analysis_path: Path
+    notes: tuple[str, ...]
+
+
+def extract(
+    engine: Engine,
+    trait: Trait,
+    contrast: Contrast,
+    *,
+    layers: Sequence[int],
+    seed: int,
+    stem: Path,
+    progress: Progress,
+) -> Extraction:
+    """Vectors of a trait at `layers`, with their held-out separation; writes `<stem>_vectors.npz` and `_analysis.json`.
+
+    Raises LayerError, ContrastError or ActivationError where there is nothing to be had.
+    """
+    spec = engine.spec
+    check_layers(layers, spec)
+    gathered, n_empty = without_empty(
+        gather(engine, contrast, layers=layers, seed=seed, stem=stem, progress=progress), contrast.position
+    )
+    notes = contrast.notes + ((f"{n_empty} empty replies were left out.",) if n_empty else ())
+    tick = progress("statistics", 1)
+    separation = _separation(gathered, contrast, spec, seed)
+    tick(1)
+    vectors = _vectors(gathered, contrast, trait, separation, spec, seed)
+    vectors_path = stem.with_name(f"{stem.name}_vectors.npz")
+    analysis_path = stem.with_name(f"{stem.name}_analysis.json")
+    write_vectors(vectors_path, vectors)
+    write_json(analysis_path, _analysis(vectors, separation, sha256(vectors_path), notes))
+    return Extraction(vectors, separation, gathered, vectors_path, analysis_path, notes)
+
+
+def check_layers(layers: Sequence[int], spec: ModelSpec) -> None:
+    """Raise LayerError unless the model has all these layers, and there is at least one."""
+    missing = sorted(layer for layer in layers if not 0 <= layer < spec.n_layers)
+    if missing or not layers:
+        told = f"layer {', '.join(map(str, missing))} does not exist" if missing else "no layer was asked for"
+        raise LayerError(
+            f"{told}: {spec.name} has layers 0 to {spec.n_layers - 1}",
+            hint="layer k is the output of decoder block k, counted from 0",
+        )
+
+
+def _separation(gathered: Gathered, contrast: Contrast, spec: ModelSpec, seed: int) -> Separation:
+    activations = gathered.activations
+    texts = [row.chat.question if row.chat.raw else row.reply for row in gathered.rollouts]
+    found = separate(
+        activations.at(contrast.position),
+        design_of(gathered.rollouts),
+        layers=activations.layers,
+        n_model_layers=spec.n_layers,
+        texts=texts,
+        seed=seed,
+    )
+    norms = _residual_norms(gathered, contrast)
+    readings = tuple(
+        replace(reading, relative_norm=reading.vector_magnitude / float(norm))
+        for reading, norm in zip(found.readings, norms, strict=True)
+    )
+    return replace(found, readings=readings)
+
+
+def _residual_norms(gathered: Gathered, contrast: Contrast) -> Float32[np.ndarray, " layer"]:
+    """Mean norm of the residual of the tokens that were read, by layer."""
+    residuals = gathered.activations.residuals
+    if contrast.position == "prompt_last":
+        return np.linalg.norm(residuals.prompt_last, axis=-1).mean(axis=0)
+    return residuals.token_norm.mean(axis=0)
+
+
+def _vectors(
+    gathered: Gathered, contrast: Contrast, trait: Trait, separation: Separation, spec: ModelSpec, seed: int
+) -> Vectors:
+    pooled, high = gathered.activations.at(contrast.position), design_of(gathered.rollouts).high
+    raw = difference_of_means(pooled, high).astype(np.float32)
+    norms = _residual_norms(gathered, contrast)
+    told = header(
+        "persona vectors",
+        model=spec,
+        made_from={
+            "rollouts": sha256(gathered.rollouts_path),
+            "activations": sha256(gathered.activations_path),
+            "trait": trait.digest,
+        },
+        settings={"contrast": contrast.source, "position": contrast.position, "seed": seed}
+        | {"sampling": asdict(contrast.sampling) if contrast.sampling else None},
+    )
+    told |= {
+        "trait": {"name": trait.name, "high": trait.poles.high.adjective, "low": trait.poles.low.adjective},
+        "chosen_layer": separation.chosen_layer,
+        "layers": {
+            str(layer): {"residual_norm": float(norm), "vector_norm": float(np.linalg.norm(vector))}
+            for layer, norm, vector in zip(gathered.activations.layers, norms, raw, strict=True)
+        },
+    }
+    return Vectors(gathered.activations.layers, raw, told)
+
+
+def _analysis(vectors: Vectors, separation: Separation, vectors_hash: str, notes: Sequence[str]) -> Json:
+    """The original's keys by layer (`layer_<k>`: auc, separation, ...) with ours beside them, and the whole."""
+    told = {key: vectors.metadata[key] for key in vectors.metadata if key not in ("kind", "layers", "made_from")}
+    by_layer = {}
+    for reading in separation.readings:
+        fields = asdict(reading)
+        auc, d = fields.pop("auc"), fields.pop("cohens_d")
+        by_layer[f"layer_{reading.layer}"] = {
+            "auc": auc["value"],
+            "auc_interval": [auc["low"], auc["high"]],
+            "cohens_d": d["value"],
+            "cohens_d_interval": [d["low"], d["high"]],
+            **fields,
+        }
+    whole = asdict(separation)
+    del whole["readings"], whole["held_out_scores"]
+    return {
+        "kind": "separation",
+        **told,
+        "made_from": {**vectors.metadata["made_from"], "vectors": vectors_hash},
+        "grade": grade(separation.nested_auc.low),
+        "summary": whole,
+        "notes": list(notes),
+        **by_layer,
+    }

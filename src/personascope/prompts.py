@@ -1,0 +1,63 @@
+"""What a model is asked to bring out a trait: instructions x questions x poles, as chats.
+
+Which questions extract and which evaluate is decided here and nowhere else. Knows no engine.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from personascope.models.protocols import POLES, Chat, Pole
+from personascope.traits import InstructionPair, Trait
+
+ProtocolName = Literal["quick", "standard", "paper"]
+Purpose = Literal["extract", "evaluate"]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How many replies are drawn: instruction pairs x questions x repeats at each pole."""
+
+    name: str
+    pairs: int
+    questions: int
+    repeats: int
+    max_new_tokens: int
+
+    @property
+    def exploratory(self) -> bool:
+        """Whether its numbers are for a first look only."""
+        return self.name == "quick"
+
+
+PROTOCOLS: dict[ProtocolName, Protocol] = {
+    "quick": Protocol("quick", pairs=4, questions=10, repeats=1, max_new_tokens=48),
+    "standard": Protocol("standard", pairs=8, questions=20, repeats=1, max_new_tokens=128),
+    # 5 x 20 x 10 replies of up to 1,000 tokens: Chen et al. 2025 (arXiv 2507.21509), section 2.
+    "paper": Protocol("paper", pairs=5, questions=20, repeats=10, max_new_tokens=1000),
+}
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A chat and where it stands in the design: its pole, instruction pair and question, by number."""
+
+    chat: Chat
+    pole: Pole
+    pair: int
+    question: int
+
+
+def prompts(trait: Trait, protocol: Protocol, purpose: Purpose = "extract") -> list[Prompt]:
+    """Every instruction pair with every question at both poles, `repeats` times, high and low in turn."""
+    pairs: Sequence[InstructionPair] = getattr(trait.instructions, purpose)[: protocol.pairs]
+    questions: Sequence[str] = getattr(trait.questions, purpose)[: protocol.questions]
+    return list(_crossed(pairs, questions, protocol.repeats))
+
+
+def _crossed(pairs: Sequence[InstructionPair], questions: Sequence[str], repeats: int) -> Iterator[Prompt]:
+    for _ in range(repeats):
+        for pair_number, pair in enumerate(pairs):
+            for question_number, question in enumerate(questions):
+                for pole in POLES:
+                    yield Prompt(Chat(question, getattr(pair, pole)), pole, pair_number, question_number)

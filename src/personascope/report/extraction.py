@@ -1,0 +1,94 @@
+"""From an extraction to its report: what is told, in the words of its readers.
+
+Knows what a stage gives and what the page takes.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from personascope.activations import design_of
+from personascope.extraction import Extraction
+from personascope.models.protocols import ModelSpec
+from personascope.report.page import Example, ReportInput, TraitWords, write_picture, write_report
+from personascope.rollouts import Rollout
+from personascope.traits import Trait
+
+_EXAMPLES = 6
+
+
+def write_extraction_report(extraction: Extraction, trait: Trait, *, notes: Sequence[str], stem: Path) -> ReportInput:
+    """Write `<stem>_analysis.png` and `<stem>_report.html`; what they tell."""
+    picture, report = (stem.with_name(f"{stem.name}_{ending}") for ending in ("analysis.png", "report.html"))
+    told = _told(extraction, trait, notes=notes, picture=picture, report=report)
+    write_picture(picture, told)
+    write_report(report, told)
+    return told
+
+
+def _told(extraction: Extraction, trait: Trait, *, notes: Sequence[str], picture: Path, report: Path) -> ReportInput:
+    metadata, gathered = extraction.vectors.metadata, extraction.gathered
+    spec = ModelSpec(**metadata["model"])
+    return ReportInput(
+        trait=TraitWords(trait.label, trait.definition, trait.poles.high.looks_like, trait.poles.low.looks_like),
+        model_name=spec.name,
+        model=_model_facts(spec),
+        separation=extraction.separation,
+        high=design_of(gathered.rollouts).high,
+        settings=_settings(extraction),
+        examples=tuple(_examples(gathered.rollouts)),
+        notes=(*notes, *extraction.notes),
+        files={
+            "vectors": extraction.vectors_path,
+            "numbers": extraction.analysis_path,
+            "picture": picture,
+            "report": report,
+            "replies": gathered.rollouts_path,
+            "activations": gathered.activations_path,
+        },
+        commands=(),
+    )
+
+
+def _model_facts(spec: ModelSpec) -> dict[str, str]:
+    return {
+        "model": spec.name,
+        "layers": f"{spec.n_layers} blocks of width {spec.width}",
+        "precision": spec.dtype,
+        "revision": spec.revision or "not given",
+        "chat template": spec.template or "none (raw text)",
+    }
+
+
+def _settings(extraction: Extraction) -> dict[str, str]:
+    settings, found = extraction.vectors.metadata["settings"], extraction.separation
+    told = {
+        "contrast": settings["contrast"],
+        "read at": {"reply_mean": "mean over the reply's tokens", "prompt_last": "last token of the prompt"}[
+            settings["position"]
+        ],
+        "rows": f"{found.n_high} high, {found.n_low} low",
+        "held out together": f"{found.n_pairs} instruction pairs or domains x {found.n_questions} questions",
+        "seed": str(settings["seed"]),
+    }
+    if settings["sampling"]:
+        sampling = settings["sampling"]
+        told["sampling"] = f"temperature {sampling['temperature']:g}, at most {sampling['max_new_tokens']} new tokens"
+    return told
+
+
+def _examples(rollouts: Sequence[Rollout]) -> Iterator[Example]:
+    """Both poles' replies to the same question and pair, spread over the design."""
+    cells: dict[tuple[int, int], dict[str, Rollout]] = {}
+    for rollout in rollouts:
+        cells.setdefault((rollout.pair, rollout.question), {}).setdefault(rollout.pole, rollout)
+    both = [poles for poles in cells.values() if len(poles) == 2]  # noqa: PLR2004 - high and low
+    step = max(1, len(both) // _EXAMPLES) + (1 if len(both) > _EXAMPLES else 0)
+    for poles in both[::step][:_EXAMPLES]:
+        high, low = poles["high"], poles["low"]
+        yield Example(
+            high.chat.question,
+            high.chat.instruction or "",
+            low.chat.instruction or "",
+            high.reply.strip(),
+            low.reply.strip(),
+        )

@@ -1,0 +1,101 @@
+"""Trait files: where they are and how they are read.
+
+A name stands for a file of the catalogue; a path to a YAML file works wherever a name does.
+"""
+
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from personascope.errors import TraitError
+from personascope.traits.trait import Trait
+
+_FEWEST_QUESTIONS = 4
+_SHOWN = 3
+
+
+def catalogue_names() -> list[str]:
+    """The traits that are shipped, in alphabetical order."""
+    return sorted(entry.name.removesuffix(".yaml") for entry in _folder().iterdir() if entry.name.endswith(".yaml"))
+
+
+def load_trait(name_or_path: str) -> Trait:
+    """The trait of that name in the catalogue, or in that YAML file.
+
+    Raises TraitError for an unknown name and for a file that does not fit, naming the field.
+    """
+    if name_or_path.lower() in catalogue_names():
+        return _shipped(name_or_path.lower())
+    path = Path(name_or_path)
+    if path.suffix not in {".yaml", ".yml"}:
+        raise TraitError(
+            f"there is no trait {name_or_path!r} in the catalogue",
+            hint=f"choose one of {', '.join(catalogue_names())}, or give the path of a .yaml file",
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TraitError(
+            f"the trait file {path} cannot be read ({error})", hint="give the path of a UTF-8 YAML file"
+        ) from error
+    return parse_trait(text, where=str(path))
+
+
+def parse_trait(text: str, *, where: str) -> Trait:
+    """The trait in a YAML text; `where` names it in errors. Raises TraitError where it does not fit."""
+    try:
+        fields = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise TraitError(f"{where} is not YAML ({' '.join(str(error).split())})", hint=_COMPARE) from error
+    trait = _validated(fields, where)
+    if not trait.instructions.extract or len(trait.questions.extract) < _FEWEST_QUESTIONS:
+        raise TraitError(
+            f"{where} has {len(trait.instructions.extract)} instruction pairs and "
+            f"{len(trait.questions.extract)} questions to extract",
+            hint=f"at least one pair and {_FEWEST_QUESTIONS} questions are needed; 8 pairs and 20 questions are wanted",
+        )
+    return trait
+
+
+def trait_file(name: str) -> str:
+    """The YAML text of a trait of the catalogue. Raises TraitError for an unknown name."""
+    load_trait(name)
+    return (_folder() / f"{name.lower()}.yaml").read_text(encoding="utf-8")
+
+
+_COMPARE = "compare it with a shipped file: personascope traits show extraversion --yaml"
+
+
+def _folder() -> Any:
+    return resources.files("personascope.traits") / "files"
+
+
+@cache
+def _shipped(name: str) -> Trait:
+    return parse_trait((_folder() / f"{name}.yaml").read_text(encoding="utf-8"), where=f"the catalogue's {name}.yaml")
+
+
+@cache
+def _adapter() -> TypeAdapter[Trait]:
+    return TypeAdapter(_Checked)
+
+
+class _Checked(Trait):
+    """Trait, with unknown fields refused on reading."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+
+def _validated(fields: object, where: str) -> Trait:
+    try:
+        checked = _adapter().validate_python(fields)
+    except ValidationError as error:
+        found = error.errors()
+        told = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in found[:_SHOWN])
+        more = f" (and {len(found) - _SHOWN} more)" if len(found) > _SHOWN else ""
+        raise TraitError(f"{where} does not fit the form of a trait: {told}{more}", hint=_COMPARE) from error
+    return Trait(**{name: getattr(checked, name) for name in Trait.__dataclass_fields__})

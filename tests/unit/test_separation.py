@@ -1,0 +1,386 @@
+"""The crossed held-out reading against a slow one written on activations, and the laws it keeps."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from personascope import crossed as crossed_module
+from personascope.crossed import MOST_PAIR_FOLDS, Folds, crossed_folds, held_out_scores, inner_reading, is_crossed
+from personascope.directions import gram
+from personascope.errors import ActivationError, ContrastError
+from personascope.reading import candidate_positions, fixed_position, separate
+from personascope.separation import Design, auc, cohens_d, grade
+
+seeds = st.integers(0, 10_000)
+
+
+def crossed_design(n_pairs, n_questions, repeats=1):
+    pair, question, high, _ = (
+        a.ravel()
+        for a in np.meshgrid(
+            np.arange(n_pairs), np.arange(n_questions), [True, False], np.arange(repeats), indexing="ij"
+        )
+    )
+    return Design(high.astype(bool), pair.astype(np.int64), question.astype(np.int64))
+
+
+def replies_design(n_domains, per_domain):
+    crossed = crossed_design(n_domains, per_domain)
+    return Design(crossed.high, crossed.pair, crossed.pair * per_domain + crossed.question)
+
+
+def loose_design(n_high, n_low):
+    n = n_high + n_low
+    return Design(np.arange(n) < n_high, np.zeros(n, dtype=np.int64), np.arange(n, dtype=np.int64))
+
+
+DESIGNS = {
+    "crossed": crossed_design(4, 6),
+    "crossed with repeats": crossed_design(3, 4, repeats=3),
+    "two by two": crossed_design(2, 2),
+    "one pair": crossed_design(1, 7),
+    "replies": replies_design(8, 3),
+    "many domains": replies_design(13, 2),
+    "many pairs": crossed_design(13, 4),
+    "loose": loose_design(11, 14),
+}
+designs = pytest.mark.parametrize("design", DESIGNS.values(), ids=DESIGNS.keys())
+
+
+def draw(design, *, trait=1.0, width=9, n_layers=1, seed=0):
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(len(design.high), n_layers, width))
+    x[:, :, 0] += np.where(design.high, trait / 2, -trait / 2)[:, None]
+    return x + 3.0
+
+
+def slow_scores(x, design, folds):
+    """Row by row, straight on the activations."""
+    scores = np.zeros(len(x))
+    for i in range(len(x)):
+        above, below = [], []
+        for j in range(len(x)):
+            if folds.trains[folds.cell[i], folds.cell[j]]:
+                (above if design.high[j] else below).append(x[j])
+        above, below = np.mean(above, axis=0), np.mean(below, axis=0)
+        unit = (above - below) / np.linalg.norm(above - below)
+        scores[i] = (x[i] - (above + below) / 2) @ unit
+    return scores
+
+
+@designs
+def test_gram_form_equals_the_slow_reading(design):
+    x = draw(design)
+    folds = crossed_folds(design, seed=1)
+    found = held_out_scores(gram(x)[0], design.high[None], folds)[0]
+    np.testing.assert_allclose(found, slow_scores(x[:, 0], design, folds), atol=1e-9)
+
+
+@pytest.mark.parametrize("at_once", [1, 10**9])
+def test_many_labellings_at_once_equal_one_by_one(monkeypatch, at_once):
+    design = DESIGNS["crossed"]
+    x, folds = draw(design), crossed_folds(design, seed=1)
+    labels = np.random.default_rng(0).random((7, len(design.high))) < 0.4
+    monkeypatch.setattr(crossed_module, "_MOST_NUMBERS_AT_ONCE", at_once)
+    found = held_out_scores(gram(x)[0], labels, folds)
+    for label, row in zip(labels, found, strict=True):
+        np.testing.assert_allclose(row, slow_scores(x[:, 0], replace(design, high=label), folds), atol=1e-9)
+
+
+@designs
+def test_no_row_is_scored_by_its_own_pair_or_question(design):
+    folds = crossed_folds(design, seed=3)
+    one_pair = len(set(design.pair)) == 1
+    for i in range(len(design.high)):
+        train = folds.trains[folds.cell[i]][folds.cell]
+        assert train.any()
+        assert design.question[i] not in design.question[train]
+        assert one_pair or design.pair[i] not in design.pair[train]
+
+
+def test_crossed_folds_leave_nothing_else_out():
+    design = crossed_design(8, 20)
+    folds = crossed_folds(design, seed=0)
+    assert len(folds.trains) == 32
+    assert set(np.bincount(folds.cell)) == {10}
+    assert (folds.trains.sum(axis=1) == 7 * 3).all()
+
+
+def test_replies_leave_one_domain_out():
+    folds = crossed_folds(replies_design(8, 3), seed=0)
+    np.testing.assert_array_equal(folds.trains, ~np.eye(8, dtype=bool))
+    assert not is_crossed(replies_design(8, 3))
+    assert is_crossed(crossed_design(2, 2))
+
+
+def test_many_pairs_are_held_out_several_at_a_time():
+    folds = crossed_folds(replies_design(37, 2), seed=0)
+    assert len(folds.trains) == MOST_PAIR_FOLDS
+
+
+@pytest.mark.parametrize(("n_high", "n_low", "n_folds"), [(2, 2, 2), (5, 5, 3), (10, 10, 4), (50, 9, 4), (3, 50, 3)])
+def test_folds_of_loose_texts_have_both_poles(n_high, n_low, n_folds):
+    design = loose_design(n_high, n_low)
+    folds = crossed_folds(design, seed=0)
+    assert len(folds.trains) == n_folds
+    for c in range(n_folds):
+        assert design.high[folds.cell == c].any()
+        assert not design.high[folds.cell == c].all()
+
+
+def test_folds_follow_the_seed():
+    design = crossed_design(4, 12)
+    same = [crossed_folds(design, seed=s).cell for s in (1, 1, 2)]
+    assert (same[0] == same[1]).all()
+    assert (same[0] != same[2]).any()
+
+
+def test_a_fold_without_a_pole_to_train_on_is_refused():
+    design = Design(np.array([True, True, False, False]), np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]))
+    with pytest.raises(ContrastError, match="leaves no high texts") as caught:
+        crossed_folds(design, seed=0)
+    assert "more questions" in caught.value.hint
+
+
+@settings(max_examples=20)
+@given(seeds)
+def test_scores_ignore_shift_and_rotation_and_follow_rows(seed):
+    design = DESIGNS["crossed"]
+    random = np.random.default_rng(seed)
+    x, folds = draw(design, seed=seed), crossed_folds(design, seed=seed)
+    plain = held_out_scores(gram(x)[0], design.high[None], folds)[0]
+    rotation, _ = np.linalg.qr(random.normal(size=(9, 9)))
+    moved = held_out_scores(gram(x @ rotation + random.normal(size=9) * 10)[0], design.high[None], folds)[0]
+    np.testing.assert_allclose(moved, plain, atol=1e-8)
+    order = random.permutation(len(x))
+    shuffled = held_out_scores(gram(x[order])[0], design.high[None, order], Folds(folds.cell[order], folds.trains))[0]
+    np.testing.assert_allclose(shuffled, plain[order], atol=1e-8)
+
+
+@settings(max_examples=20)
+@given(seeds, st.floats(0.01, 100))
+def test_scores_turn_with_the_poles_and_scale_with_the_activations(seed, scale):
+    design = DESIGNS["crossed"]
+    x, folds = draw(design, seed=seed), crossed_folds(design, seed=seed)
+    plain = held_out_scores(gram(x)[0], design.high[None], folds)[0]
+    np.testing.assert_allclose(held_out_scores(gram(x)[0], ~design.high[None], folds)[0], -plain, atol=1e-8)
+    scaled = held_out_scores(gram(x * scale)[0], design.high[None], folds)[0]
+    np.testing.assert_allclose(scaled, plain * scale, rtol=1e-6, atol=1e-8 * scale)
+
+
+def test_a_fold_whose_poles_coincide_scores_zero():
+    design = crossed_design(2, 2)
+    x = np.ones((8, 1, 3))
+    assert (held_out_scores(gram(x)[0], design.high[None], crossed_folds(design, seed=0)) == 0).all()
+
+
+@pytest.mark.parametrize("name", ["crossed", "one pair", "replies", "loose"])
+def test_inner_reading_never_sees_the_outer_rows(name):
+    design = DESIGNS[name]
+    x, folds = draw(design), crossed_folds(design, seed=1)
+    inner = inner_reading(gram(x)[0], design.high, folds)
+    for c in range(len(folds.trains)):
+        used = folds.trains[c][folds.cell]
+        ids, cell = np.unique(folds.cell[used], return_inverse=True)
+        part = Folds(cell, folds.trains[np.ix_(ids, ids)])
+        inside = Design(design.high[used], design.pair[used], design.question[used])
+        scores = slow_scores(x[used, 0], inside, part)
+        assert inner.auc[c] == pytest.approx(roc_auc_score(inside.high, scores))
+        above, below = scores[inside.high], scores[~inside.high]
+        squares = ((above - above.mean()) ** 2).sum() + ((below - below.mean()) ** 2).sum()
+        assert inner.scale[c] == pytest.approx(np.sqrt(squares / len(scores)))
+        assert inner.cohens_d[c] == pytest.approx((above.mean() - below.mean()) / inner.scale[c])
+
+
+def test_inner_reading_of_two_question_folds_leaves_out_the_pair_only():
+    design = crossed_design(4, 2)
+    inner = inner_reading(gram(draw(design, trait=9.0))[0], design.high, crossed_folds(design, seed=0))
+    assert (inner.auc > 0.9).all()
+
+
+def test_inner_reading_is_nan_where_nothing_is_left():
+    design = crossed_design(1, 2)
+    inner = inner_reading(gram(draw(design))[0], design.high, crossed_folds(design, seed=0))
+    assert np.isnan(inner.auc).all()
+
+
+scores_and_poles = st.tuples(seeds, st.integers(2, 9), st.integers(2, 9), st.booleans())
+
+
+@given(scores_and_poles)
+def test_auc_is_sklearns(made):
+    seed, n_high, n_low, tied = made
+    scores = np.random.default_rng(seed).normal(size=n_high + n_low)
+    scores = np.round(scores) if tied else scores
+    high = np.arange(n_high + n_low) < n_high
+    assert auc(scores, high) == pytest.approx(roc_auc_score(high, scores))
+    assert auc(scores, ~high) == pytest.approx(1 - auc(scores, high))
+    assert auc(np.exp(scores), high) == pytest.approx(auc(scores, high))
+    assert auc(np.stack([scores, -scores]), np.stack([high, high]))[1] == pytest.approx(1 - auc(scores, high))
+
+
+def test_auc_without_a_pole_is_nan():
+    assert np.isnan(auc(np.arange(3.0), np.ones(3, dtype=bool)))
+
+
+def test_cohens_d_is_the_textbook_one():
+    above, below = np.array([1.0, 2.0, 4.0]), np.array([0.0, 1.0, 1.5, 2.0])
+    pooled = np.sqrt((2 * above.var(ddof=1) + 3 * below.var(ddof=1)) / 5)
+    expected = (above.mean() - below.mean()) / pooled * (1 - 3 / (4 * 7 - 9))
+    scores = np.concatenate([above, below])
+    assert cohens_d(scores, np.arange(7) < 3) == pytest.approx(expected)
+    assert cohens_d(scores, np.arange(7) >= 3) == pytest.approx(-expected)
+    assert cohens_d(np.ones(4), np.arange(4) < 2) == 0.0
+    assert math.isfinite(cohens_d(np.array([1.0, 1.0, 0.0, 0.0]), np.arange(4) < 2))
+
+
+def test_grades_are_strict():
+    assert [grade(e) for e in (0.81, 0.8, 0.71, 0.7, 0.61, 0.6)] == [
+        "excellent", "good", "good", "moderate", "moderate", "poor",
+    ]  # fmt: skip
+
+
+def test_candidates_lie_in_the_middle_of_the_model():
+    assert candidate_positions(range(30), 30) == list(range(10, 24))
+    assert candidate_positions([0, 1], 30) == [0, 1]
+    assert candidate_positions([0, 15, 29], 30) == [1]
+
+
+def test_fixed_layer_is_nearest_to_depth_three_fifths():
+    assert fixed_position(range(30), 30) == 17
+    assert fixed_position([2, 15, 19, 20], 30) == 2
+    assert fixed_position([19, 15], 30) == 1
+
+
+def separated(design=DESIGNS["crossed"], *, n_layers=3, trait=3.0, texts=None, seed=0, **changes):
+    x = draw(design, trait=trait, n_layers=n_layers, seed=seed)
+    return separate(x, design, layers=range(n_layers), n_model_layers=n_layers, texts=texts, seed=seed, **changes)
+
+
+def test_separation_tells_a_planted_trait():
+    design = crossed_design(8, 6)
+    x = draw(design, trait=0.0, n_layers=10)
+    x[:, 6, 0] += np.where(design.high, 3.0, 0.0)
+    said = separate(
+        x, design, layers=range(10), n_model_layers=10, texts=["word " * (1 + i % 5) for i in range(96)], seed=0
+    )
+    assert said.chosen_layer == 6
+    assert said.nested_layers == ((6, len(crossed_folds(design, seed=0).trains)),)
+    assert said.nested_auc.low > 0.8
+    assert said.p == 1 / 128
+    assert said.n_relabellings == 128
+    assert said.exhaustive
+    assert said.fixed_layer == 5
+    assert said.fixed_auc == said.readings[5].auc
+    assert (said.n_high, said.n_low, said.n_pairs, said.n_questions) == (48, 48, 8, 6)
+    assert set(said.baselines) == {"reply length", "bag of words", "random direction"}
+    assert set(said.readers) == {"difference of means", "shrinkage LDA", "logistic regression"}
+    assert said.readers["difference of means"] == said.readings[6].auc
+    reading = said.readings[6]
+    assert auc(said.held_out_scores, design.high) == pytest.approx(reading.auc.value)
+    assert reading.separation == pytest.approx(reading.proj_high_mean - reading.proj_low_mean)
+    assert reading.separation == pytest.approx(3.0, abs=0.4)
+    assert reading.vector_magnitude == pytest.approx(3.0, abs=0.4)
+    assert reading.relative_norm == pytest.approx(reading.vector_magnitude / np.linalg.norm(x[:, 6], axis=1).mean())
+    assert reading.top_dimension_energy > 0.9
+    assert reading.reliability > 0.95
+    assert reading.pair_cosine_min <= reading.pair_cosine_mean <= 1
+    assert reading.in_sample_auc >= reading.auc.value
+    assert 0.5 < reading.in_sample_null < 1
+    assert 1 <= reading.effective_dimension <= 9
+    assert reading.proj_high_std == pytest.approx(said.held_out_scores[design.high].std(ddof=1))
+    assert 0.5 < reading.null_auc_95 < 1
+    assert reading.p <= reading.p_max
+
+
+def test_every_number_of_every_layer_is_there():
+    said = separated()
+    for reading in said.readings:
+        for name, value in vars(reading).items():
+            numbers = vars(value).values() if hasattr(value, "low") else [value]
+            assert all(math.isfinite(v) for v in numbers), name
+
+
+def test_separation_is_seeded():
+    assert separated().readings == separated().readings
+
+
+def test_nested_choice_ignores_the_scale_of_layers():
+    design = crossed_design(6, 8)
+    x = draw(design, trait=1.5, n_layers=2)
+    plain = separate(x, design, layers=[0, 1], n_model_layers=2, texts=None, seed=0)
+    assert len(plain.nested_layers) == 2
+    grown = x * np.array([1.0, 1000.0])[:, None]
+    again = separate(grown, design, layers=[0, 1], n_model_layers=2, texts=None, seed=0)
+    assert again.nested_auc.value == pytest.approx(plain.nested_auc.value)
+    assert again.nested_layers == plain.nested_layers
+
+
+def test_equal_layers_leave_the_shallower_one_chosen():
+    design = DESIGNS["crossed"]
+    x = np.repeat(draw(design), 3, axis=1)
+    said = separate(x, design, layers=[7, 4, 5], n_model_layers=100, texts=None, seed=0)
+    assert said.chosen_layer == 4
+    assert said.nested_layers == ((4, len(crossed_folds(design, seed=0).trains)),)
+
+
+def test_two_questions_under_one_pair_fall_back_to_the_fixed_layer():
+    said = separated(crossed_design(1, 2), n_layers=5)
+    assert said.nested_layers == ((2, 2),)
+    assert math.isnan(said.readings[0].pair_cosine_mean)
+    assert math.isnan(said.readings[0].pair_cosine_min)
+
+
+@designs
+def test_every_design_can_be_read(design):
+    said = separated(design, texts=[f"text {i % 3}" for i in range(len(design.high))])
+    assert len(said.readings) == 3
+    assert 0 <= said.nested_auc.low <= said.nested_auc.value <= said.nested_auc.high <= 1
+
+
+def test_rows_that_are_not_finite_are_named():
+    design = DESIGNS["crossed"]
+    x = draw(design)
+    x[[3, 20], 0, 1] = [np.nan, np.inf]
+    with pytest.raises(ActivationError, match=r"2 of 48 rows are not finite: 3, 20$"):
+        separate(x, design, layers=[0], n_model_layers=1, texts=None, seed=0)
+    x[:] = np.nan
+    with pytest.raises(ActivationError, match=r"0, 1, 2, 3, 4, 5, 6, 7, \.\.\.$"):
+        separate(x, design, layers=[0], n_model_layers=1, texts=None, seed=0)
+
+
+def test_poles_that_coincide_are_refused():
+    x = np.repeat(np.random.default_rng(0).normal(size=(24, 2, 4)), 2, axis=0)
+    with pytest.raises(ActivationError, match="layer 11 has the same mean"):
+        separate(x, DESIGNS["crossed"], layers=[11, 12], n_model_layers=20, texts=None, seed=0)
+
+
+@pytest.mark.parametrize("layers", [[0], [0, 0], []])
+def test_layers_must_name_the_axis(layers):
+    with pytest.raises(ActivationError, match="2 layers"):
+        separate(
+            draw(DESIGNS["crossed"], n_layers=2),
+            DESIGNS["crossed"],
+            layers=layers,
+            n_model_layers=4,
+            texts=None,
+            seed=0,
+        )
+
+
+def test_designs_without_a_contrast_are_refused():
+    one_sided = Design(np.ones(6, dtype=bool), np.zeros(6, dtype=np.int64), np.arange(6))
+    empty = Design(np.zeros(0, dtype=bool), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+    for design in (one_sided, empty):
+        with pytest.raises(ContrastError, match="make no contrast"):
+            separate(np.zeros((len(design.high), 1, 3)), design, layers=[0], n_model_layers=1, texts=None, seed=0)
+    one_question = crossed_design(3, 1)
+    with pytest.raises(ContrastError, match="1 question"):
+        separated(one_question)
+    with pytest.raises(ContrastError, match="5 texts do not match"):
+        separated(texts=["a"] * 5)
