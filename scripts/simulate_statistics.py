@@ -23,6 +23,7 @@ from personascope.directions import (
     reliability,
     split_half_cosine,
     spread,
+    spread_of_related,
 )
 from personascope.layer_reading import Plan, read_layer, tabulate
 from personascope.reading import nested
@@ -30,6 +31,7 @@ from personascope.separation import Design, auc
 from personascope.uncertainty import (
     Relabellings,
     draw_weights,
+    in_sample_null_auc,
     null_auc,
     permutation_p,
     relabellings,
@@ -103,10 +105,10 @@ def rate_p(grams: Iterable[np.ndarray], others: Relabellings, design: Design, fo
     return float(permutation_p(np.array([max(observed)]), best, exhaustive=others.exhaustive)[0])
 
 
-def mean_sd(values: Iterable[float]) -> str:
+def mean_sd(values: Iterable[float], digits: int = 3) -> str:
     """Mean ± standard deviation over the simulated data sets."""
     kept = np.array(list(values))
-    return f"{kept.mean():.3f} ± {kept.std():.3f}"
+    return f"{kept.mean():.{digits}f} ± {kept.std():.{digits}f}"
 
 
 def table(title: str, head: str, rows: Iterable[Iterable[object]]) -> None:
@@ -170,19 +172,50 @@ def leakage(sets: int) -> None:
     def rows() -> Iterable[list[object]]:
         for quirk in (0.0, 0.1, 0.2, 0.4):
             found: dict[str, list[float]] = {kind: [] for kind in kinds}
-            seen, formula = [], []
+            seen, formula, relabelled = [], [], []
             for k in range(sets):
                 products = gram(draw(World(quirk=quirk), design, k))[0]
                 d_eff = effective_dimension(*spread(products, design.high), width=WIDTH)
                 formula.append(in_sample_null(d_eff, n_high=160, n_low=160))
+                others = relabellings(design, crossed_folds(design, seed=k), seed=k)
+                relabelled.append(in_sample_null_auc(products, others, design.high))
                 seen.append(float(auc(products @ pole_weights(design.high, np.ones(320, bool)), design.high)))
                 for kind in kinds:
                     scores = held_out_scores(products, design.high[None], split(design, kind, k))[0]
                     found[kind].append(float(auc(scores, design.high)))
-            yield [quirk, f"{np.mean(seen):.3f}", f"{np.mean(formula):.3f}", *(mean_sd(found[kind]) for kind in kinds)]
+            yield [
+                quirk,
+                f"{np.mean(seen):.3f}",
+                f"{np.mean(formula):.3f}",
+                f"{np.mean(relabelled):.3f}",
+                *(mean_sd(found[kind]) for kind in kinds),
+            ]
 
-    head = "quirk sd|in-sample|in-sample formula|random 5 folds|by question|by instruction pair|crossed (ours)"
+    head = (
+        "quirk sd|in-sample|formula|in-sample null (ours)|random 5 folds|by question|by instruction pair|crossed (ours)"
+    )
     table("No trait, quirky instructions (8 pairs x 20 questions)", head, rows())
+
+
+def dimension(sets: int) -> None:
+    """The effective dimension when samples share questions and instructions."""
+    design = crossed_design(8, 20)
+    related = (design.pair[:, None] == design.pair) | (design.question[:, None] == design.question)
+
+    def rows() -> Iterable[list[object]]:
+        for name, variance in {"isotropic": np.ones(WIDTH), "steep (1/k)": 1 / np.arange(1, WIDTH + 1)}.items():
+            true = variance.sum() ** 2 / (variance**2).sum()
+            for quirk, question in ((0.0, 0.0), (0.2, 0.5), (0.4, 1.0)):
+                naive, ours = [], []
+                for k in range(sets // 4):
+                    x = draw(World(quirk=quirk, question=question), design, k) * np.sqrt(variance)
+                    products = gram(x)[0]
+                    naive.append(effective_dimension(*spread(products, design.high), width=WIDTH))
+                    ours.append(effective_dimension(*spread_of_related(products, design.high, related), width=WIDTH))
+                yield [name, quirk, question, f"{true:.0f}", mean_sd(naive, 1), mean_sd(ours, 1)]
+
+    head = "noise|quirk sd|question sd|true d_eff|samples taken as independent|unrelated samples only (ours)"
+    table("Effective dimension (8 pairs x 20 questions)", head, rows())
 
 
 def false_positives(sets: int) -> None:
@@ -323,6 +356,7 @@ def recovery(sets: int) -> None:
 TABLES: tuple[Callable[[int], None], ...] = (
     in_sample,
     leakage,
+    dimension,
     false_positives,
     other_designs,
     coverage,

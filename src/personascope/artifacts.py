@@ -27,7 +27,9 @@ Json = Any
 """Whatever json.loads gives."""
 
 
-def header(kind: str, *, model: ModelSpec, made_from: Mapping[str, str], settings: Mapping[str, Json]) -> dict[str, Json]:
+def header(
+    kind: str, *, model: ModelSpec, made_from: Mapping[str, str], settings: Mapping[str, Json]
+) -> dict[str, Json]:
     """What every artifact says of itself. `made_from` maps each source to its sha256 or digest."""
     return {
         "kind": kind,

@@ -90,8 +90,8 @@ def _csv(path: Path) -> Iterator[Record]:
 
 def _parquet(path: Path) -> Iterator[Record]:
     try:
-        from pyarrow import ArrowInvalid  # noqa: PLC0415 - an extra
-        from pyarrow.parquet import read_table  # noqa: PLC0415
+        from pyarrow import ArrowInvalid
+        from pyarrow.parquet import read_table
     except ImportError as error:
         raise ContrastError(
             "Parquet files need pyarrow, which is not installed", hint="pip install 'personascope[parquet]'"

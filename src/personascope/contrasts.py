@@ -8,9 +8,8 @@
 Each ends as rollouts, some with their replies still to be written. Knows traits and files, no engine.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from personascope.activations import Position
 from personascope.errors import ContrastError
@@ -18,8 +17,6 @@ from personascope.models.protocols import POLES, Chat, Sampling
 from personascope.prompts import Protocol, prompts
 from personascope.rollouts import Rollout
 from personascope.traits import Trait
-
-ContrastName = Literal["rollouts", "replies", "prompts"]
 
 
 @dataclass(frozen=True)
@@ -33,18 +30,8 @@ class Contrast:
     notes: tuple[str, ...] = ()
 
 
-def contrast_of(trait: Trait, source: ContrastName, protocol: Protocol) -> Contrast:
-    """The contrast of a trait from the catalogue's own texts. Raises ContrastError where it has none."""
-    if source == "rollouts":
-        return _rollouts(trait, protocol)
-    if not trait.replies:
-        raise ContrastError(
-            f"the trait {trait.name} has no matched replies", hint="use --contrast rollouts, or add replies to its file"
-        )
-    return _replies(trait) if source == "replies" else _prompts(trait)
-
-
-def _rollouts(trait: Trait, protocol: Protocol) -> Contrast:
+def from_rollouts(trait: Trait, protocol: Protocol) -> Contrast:
+    """The model's own replies, still to be written."""
     rows = tuple(Rollout(p.chat, "", p.pole, p.pair, p.question) for p in prompts(trait, protocol))
     exploratory = ("The quick protocol is for a first look: few instructions, few questions, short replies.",)
     return Contrast(
@@ -56,8 +43,9 @@ def _rollouts(trait: Trait, protocol: Protocol) -> Contrast:
     )
 
 
-def _replies(trait: Trait) -> Contrast:
+def from_replies(trait: Trait, _protocol: Protocol) -> Contrast:
     """Matched replies; a domain's questions are held out together, so `pair` is the domain."""
+    _check_replies(trait)
     domains = list(dict.fromkeys(reply.domain for reply in trait.replies))
     rows = tuple(
         Rollout(Chat(reply.question), getattr(reply, pole), pole, domains.index(reply.domain), number)
@@ -67,8 +55,9 @@ def _replies(trait: Trait) -> Contrast:
     return Contrast("replies", rows, "reply_mean", None)
 
 
-def _prompts(trait: Trait) -> Contrast:
+def from_prompts(trait: Trait, _protocol: Protocol) -> Contrast:
     """The matched replies as bare texts, read at their last token, each its own question."""
+    _check_replies(trait)
     rows = tuple(
         Rollout(Chat(getattr(reply, pole), raw=True), "", pole, 0, 2 * number + at)
         for number, reply in enumerate(trait.replies)
@@ -81,6 +70,21 @@ TOPIC_NOTE = (
     "Contrast of bare prompts at the last token: high and low texts differ in more than the trait (topic, wording), "
     "and no reply was made. Prefer --contrast rollouts."
 )
+
+
+SOURCES: dict[str, Callable[[Trait, Protocol], Contrast]] = {
+    "rollouts": from_rollouts,
+    "replies": from_replies,
+    "prompts": from_prompts,
+}
+"""The catalogue's own contrasts of a trait, by name."""
+
+
+def _check_replies(trait: Trait) -> None:
+    if not trait.replies:
+        raise ContrastError(
+            f"the trait {trait.name} has no matched replies", hint="use --contrast rollouts, or add replies to its file"
+        )
 
 
 def check_poles(rows: Sequence[Rollout], where: str) -> None:

@@ -44,7 +44,7 @@ def spread(gram: Float64[np.ndarray, "sample sample"], high: Bool[np.ndarray, " 
     """Unbiased tr(S) and tr(S^2) of the covariance S pooled within poles.
 
     Free of the distribution with four samples or more at each pole (Himeno & Yamada 2014, J. Multivariate Anal. 130);
-    with fewer, unbiased for normal samples. Samples are taken as independent.
+    with fewer, unbiased for normal samples. Samples must be independent: see `spread_of_related`.
     """
     within = centred_within(gram, high)
     blocks = [within[np.ix_(pole, pole)] for pole in (high, ~high)]
@@ -58,6 +58,21 @@ def spread(gram: Float64[np.ndarray, "sample sample"], high: Bool[np.ndarray, " 
     own = sum(s**2 * _trace_square(block) for s, block in zip(share, blocks, strict=True))
     between = float((within[np.ix_(high, ~high)] ** 2).sum()) / ((len(blocks[0]) - 1) * (len(blocks[1]) - 1))
     return trace, own + 2 * share[0] * share[1] * between
+
+
+def spread_of_related(
+    gram: Float64[np.ndarray, "sample sample"],
+    high: Bool[np.ndarray, " sample"],
+    related: Bool[np.ndarray, "sample sample"],
+) -> tuple[float, float]:
+    """Nearly unbiased tr(S) and tr(S^2) where some samples share an instruction or a question.
+
+    The variance of inner products between unrelated samples is tr(S^2). Taking related samples as independent can
+    make it several times too large (measured in docs/statistics.md).
+    """
+    within = centred_within(gram, high)
+    products = within[~related]
+    return float(np.trace(within)) / len(high) - float(products.mean()), float(products.var())
 
 
 def centred_within(
@@ -88,7 +103,10 @@ def effective_dimension(trace: float, trace_square: float, *, width: int) -> flo
 
 
 def in_sample_null(d_eff: float, *, n_high: int, n_low: int) -> float:
-    """The in-sample AUC that pure noise is expected to give: Phi(sqrt(d_eff / n)), n the harmonic mean per pole."""
+    """The in-sample AUC of pure noise in independent samples: Phi(sqrt(d_eff / n)), n the harmonic mean per pole.
+
+    Too low where samples share instructions: `uncertainty.in_sample_null_auc` is not.
+    """
     return float(norm.cdf(np.sqrt(d_eff * (1 / n_high + 1 / n_low) / 2)))
 
 

@@ -101,8 +101,8 @@ def _residual_norms(gathered: Gathered, contrast: Contrast) -> Float32[np.ndarra
     """Mean norm of the residual of the tokens that were read, by layer."""
     residuals = gathered.activations.residuals
     if contrast.position == "prompt_last":
-        return np.linalg.norm(residuals.prompt_last, axis=-1).mean(axis=0)
-    return residuals.token_norm.mean(axis=0)
+        return np.asarray(np.linalg.norm(residuals.prompt_last, axis=-1).mean(axis=0))
+    return np.asarray(residuals.token_norm.mean(axis=0))
 
 
 def _vectors(

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -27,6 +27,7 @@ PART_ROWS = 128
 KIND = "gathered contrast"
 
 
+@runtime_checkable
 class Engine(Generates, ReadsResiduals, Protocol):
     """An engine that can write replies and read texts."""
 

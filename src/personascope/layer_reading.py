@@ -15,17 +15,25 @@ from personascope.directions import (
     difference_of_means,
     effective_dimension,
     gram,
-    in_sample_null,
     pair_cosines,
     pole_weights,
     reliability,
     split_half_cosine,
     spread,
+    spread_of_related,
     top_dimension_energy,
 )
 from personascope.errors import ActivationError
 from personascope.separation import Design, LayerReading, auc, cohens_d
-from personascope.uncertainty import Relabellings, auc_estimate, interval, null_auc, permutation_p, weighted_d
+from personascope.uncertainty import (
+    Relabellings,
+    auc_estimate,
+    in_sample_null_auc,
+    interval,
+    null_auc,
+    permutation_p,
+    weighted_d,
+)
 
 
 @dataclass(frozen=True)
@@ -106,19 +114,29 @@ def _with_shape(
 ) -> LayerReading:
     """The reading with what the Gram matrix tells of the direction made from all texts."""
     high = plan.design.high
-    d_eff = effective_dimension(*spread(products, high), width=width)
+    d_eff = effective_dimension(*_spread(products, plan.design), width=width)
     half = split_half_cosine(products, high, plan.design.question, seed=plan.seed + 3)
     cosines = pair_cosines(products, high, plan.design.pair)
     return replace(
         reading,
         in_sample_auc=float(auc(products @ pole_weights(high, np.ones_like(high)), high)),
-        in_sample_null=in_sample_null(d_eff, n_high=int(high.sum()), n_low=int((~high).sum())),
+        in_sample_null=in_sample_null_auc(products, plan.others, high),
         split_half_cosine=half,
         reliability=reliability(half),
         pair_cosine_mean=float(cosines.mean()) if len(cosines) else math.nan,
         pair_cosine_min=float(cosines.min()) if len(cosines) else math.nan,
         effective_dimension=d_eff,
     )
+
+
+def _spread(products: Float64[np.ndarray, "sample sample"], design: Design) -> tuple[float, float]:
+    """tr(S) and tr(S^2) within poles, from samples that share neither pair nor question."""
+    related = design.question[:, None] == design.question
+    if len(np.unique(design.pair)) > 1:
+        related |= design.pair[:, None] == design.pair
+    if related.sum() == len(related):
+        return spread(products, design.high)
+    return spread_of_related(products, design.high, related)
 
 
 def tabulate(read: Sequence[ReadLayer], candidates: Sequence[int], *, exhaustive: bool) -> tuple[LayerReading, ...]:

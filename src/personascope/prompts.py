@@ -10,7 +10,6 @@ from typing import Literal
 from personascope.models.protocols import POLES, Chat, Pole
 from personascope.traits import InstructionPair, Trait
 
-ProtocolName = Literal["quick", "standard", "paper"]
 Purpose = Literal["extract", "evaluate"]
 
 
@@ -30,7 +29,7 @@ class Protocol:
         return self.name == "quick"
 
 
-PROTOCOLS: dict[ProtocolName, Protocol] = {
+PROTOCOLS: dict[str, Protocol] = {
     "quick": Protocol("quick", pairs=4, questions=10, repeats=1, max_new_tokens=48),
     "standard": Protocol("standard", pairs=8, questions=20, repeats=1, max_new_tokens=128),
     # 5 x 20 x 10 replies of up to 1,000 tokens: Chen et al. 2025 (arXiv 2507.21509), section 2.

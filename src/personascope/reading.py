@@ -83,7 +83,8 @@ def candidate_positions(layers: Sequence[int], n_model_layers: int) -> list[int]
 
 def fixed_position(layers: Sequence[int], n_model_layers: int) -> int:
     """Position in `layers` of the one nearest to depth 0.6 of the model, the shallower of two."""
-    return min(range(len(layers)), key=lambda at: (abs((layers[at] + 1) / n_model_layers - FIXED_DEPTH), layers[at]))
+    miss = [round(abs((layer + 1) / n_model_layers - FIXED_DEPTH), 9) for layer in layers]
+    return min(range(len(layers)), key=lambda at: (miss[at], layers[at]))
 
 
 def nested(

@@ -55,7 +55,7 @@ class LayerReading:
     in_sample_auc: float
     """AUC on the very texts the direction was made from: never to be shown without `in_sample_null`."""
     in_sample_null: float
-    """What `in_sample_auc` is expected to be for pure noise."""
+    """What `in_sample_auc` comes to without a trait: its mean over relabellings that half agree with the poles."""
     vector_magnitude: float
     """Length of the raw difference of means, residual-stream units."""
     relative_norm: float

@@ -92,6 +92,20 @@ def null_auc(
     return auc(held_out_scores(gram, others.high, folds), others.high)
 
 
+def in_sample_null_auc(
+    gram: Float64[np.ndarray, "sample sample"], others: Relabellings, high: Bool[np.ndarray, " sample"]
+) -> float:
+    """What the in-sample AUC comes to without a trait: its mean over relabellings that half agree with the poles.
+
+    With half of the units swapped a trait cancels out of the direction, and what is left is as much noise as there was,
+    quirks of instructions included. The quarter of the relabellings that comes nearest to half is used.
+    """
+    agreement = np.abs(2 * (others.high == high).mean(axis=1) - 1)
+    labels = others.high[agreement <= np.quantile(agreement, 0.25) + 1e-9]
+    weights = labels / labels.sum(axis=1, keepdims=True) - ~labels / (~labels).sum(axis=1, keepdims=True)
+    return float(auc(weights @ gram, labels).mean())
+
+
 def permutation_p(
     observed: Float64[np.ndarray, " layer"], null: Float64[np.ndarray, "relabelling layer"], *, exhaustive: bool
 ) -> Float64[np.ndarray, " layer"]:

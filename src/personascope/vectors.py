@@ -39,7 +39,7 @@ def write_vectors(path: Path, vectors: Vectors) -> None:
 
     def write(part: Path) -> None:
         with part.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+            np.savez(file, allow_pickle=False, **arrays)
 
     write_whole(path, write)
 
@@ -64,4 +64,4 @@ def read_vectors(path: Path) -> Vectors:
 
 def unit(raw: Float32[np.ndarray, " width"]) -> Float32[np.ndarray, " width"]:
     """The same direction at length 1."""
-    return (raw / np.linalg.norm(raw)).astype(np.float32)
+    return np.asarray(raw / np.linalg.norm(raw), dtype=np.float32)

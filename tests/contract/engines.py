@@ -5,8 +5,12 @@ it was made of (else a reply captured while generating is not the reply that is 
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
+import tiny_models
+
+from personascope.models.huggingface import Limits
 from personascope.models.protocols import Generates, ReadsResiduals
 from personascope.models.toy import Planted, ToyModel
 
@@ -25,7 +29,9 @@ def toy_engines() -> dict[str, Callable[[], Engine]]:
 
 def huggingface_engines() -> dict[str, Callable[[], Engine]]:
     """Tiny random models of each architecture, in float32; batches change their numbers by rounding only."""
-    return {}
+    every = {f"hf-{name}": partial(tiny_models.engine, name) for name in tiny_models.CONFIGS}
+    few_at_once = partial(tiny_models.engine, "llama", limits=Limits(tokens=200, rows=2, kept_tokens=300))
+    return every | {"hf-base": partial(tiny_models.engine, "llama", template=None), "hf-few-at-once": few_at_once}
 
 
 ENGINES: dict[str, Callable[[], Engine]] = toy_engines() | huggingface_engines()

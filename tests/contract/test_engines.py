@@ -43,6 +43,7 @@ def same(name):
 
     def compare(found, expected):
         np.testing.assert_array_equal(found.n_tokens, expected.n_tokens)
+        np.testing.assert_allclose(found.token_norm, expected.token_norm, rtol=RELATIVE_TOLERANCE[name])
         for ours, theirs in ((found.reply_mean, expected.reply_mean), (found.prompt_last, expected.prompt_last)):
             assert ours.shape == theirs.shape
             np.testing.assert_array_equal(np.isnan(ours), np.isnan(theirs))
@@ -57,11 +58,12 @@ def all_layers(engine):
 
 
 def rows(residuals, picked):
-    return Residuals(residuals.reply_mean[picked], residuals.prompt_last[picked], residuals.n_tokens[picked])
+    return Residuals(*(getattr(residuals, name)[picked] for name in Residuals.__dataclass_fields__))
 
 
 def at(residuals, layers):
-    return Residuals(residuals.reply_mean[:, layers], residuals.prompt_last[:, layers], residuals.n_tokens)
+    arrays = (residuals.reply_mean, residuals.prompt_last, residuals.token_norm)
+    return Residuals(*(array[:, layers] for array in arrays), residuals.n_tokens)
 
 
 def generate(engine, picked=range(len(CHATS)), sampling=SAMPLED, seeds=SEEDS, **asked):
@@ -175,11 +177,23 @@ def test_an_empty_reply_has_no_mean_but_a_prompt(engine):
     assert np.isfinite(found.prompt_last).all()
 
 
+def test_the_mean_norm_of_the_tokens_is_no_less_than_the_norm_of_their_mean(engine):
+    for found in (read(engine), generate(engine, layers=all_layers(engine)).residuals):
+        assert found.token_norm.dtype == np.float32
+        assert found.token_norm.shape == found.reply_mean.shape[:2]
+        empty = found.n_tokens == 0
+        np.testing.assert_array_equal(
+            np.isnan(found.token_norm), np.broadcast_to(empty[:, None], found.token_norm.shape)
+        )
+        of_mean = np.linalg.norm(found.reply_mean[~empty], axis=-1)
+        assert np.all(found.token_norm[~empty] >= of_mean * (1 - 1e-5))
+
+
 def test_the_end_of_the_prompt_knows_nothing_of_the_reply(engine, same):
     whole, bare = read(engine), engine.residuals(CHATS, [""] * len(CHATS), layers=all_layers(engine))
     same(
-        Residuals(bare.reply_mean, whole.prompt_last, bare.n_tokens),
-        Residuals(bare.reply_mean, bare.prompt_last, bare.n_tokens),
+        Residuals(bare.reply_mean, whole.prompt_last, bare.token_norm, bare.n_tokens),
+        bare,
     )
 
 

@@ -20,6 +20,7 @@ from personascope.directions import (
     reliability,
     split_half_cosine,
     spread,
+    spread_of_related,
     top_dimension_energy,
 )
 
@@ -108,6 +109,23 @@ def test_spread_is_unbiased(n_high, n_low, skewed):
     assert abs(found[:, 1].mean() - (variance**2).sum()) < 4 * error[1]
 
 
+def test_spread_of_related_samples_is_nearly_unbiased_where_spread_is_not():
+    random = np.random.default_rng(3)
+    variance = np.linspace(0.5, 1.5, 30)
+    found, naive = [], []
+    _, high, pair, question = crossed(n_pairs=6, n_questions=10)
+    related = (pair[:, None] == pair) | (question[:, None] == question)
+    for _ in range(40):
+        x = random.normal(size=(120, 30)) + random.normal(size=(10, 30))[question]
+        x += 0.5 * random.normal(size=(12, 30))[2 * pair + high]
+        products = gram((x * np.sqrt(variance))[:, None])[0]
+        found.append(spread_of_related(products, high, related))
+        naive.append(spread(products, high))
+    true = 2.25 * variance.sum(), 2.25**2 * (variance**2).sum()
+    np.testing.assert_allclose(np.mean(found, axis=0) / true, 1.0, atol=0.1)
+    assert np.mean(naive, axis=0)[1] / true[1] > 1.2
+
+
 def test_effective_dimension_stays_between_one_and_the_width():
     assert effective_dimension(10.0, 10.0, width=100) == 10.0
     assert effective_dimension(10.0, -1.0, width=100) == 100.0
@@ -183,7 +201,7 @@ def test_pair_cosines_need_two_pairs_with_both_poles():
     assert len(pair_cosines(gram(x)[0], high | (pair == 0), pair)) == 0
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(seeds, st.floats(0.1, 10))
 def test_top_dimension_energy_is_a_share(seed, scale):
     direction = np.random.default_rng(seed).normal(size=7)

@@ -230,6 +230,17 @@ def test_missing_numbers_do_not_break_the_chart():
     json.dumps(spec, allow_nan=False)
 
 
+def test_the_marked_layers_are_named():
+    def labels(whole: Separation) -> str:
+        return json.dumps(auc_by_layer(whole, PAPER, width=300).to_dict())
+
+    whole = separation()
+    assert "layer 14: chosen" in labels(whole)
+    assert "layer 29: fixed depth" in labels(whole)
+    assert "layer 14: chosen, also the fixed depth" in labels(replace(whole, fixed_layer=14))
+    assert "layer 17: the only one read" in labels(separation(layers=[17]))
+
+
 def test_few_layers_have_whiskers_and_many_a_band():
     few, many = (auc_by_layer(separation(layers=layers), PAPER, width=300) for layers in ([3, 7, 9], range(20)))
     assert ["area" in json.dumps(chart.to_dict()["layer"]) for chart in (few, many)] == [False, True]
@@ -299,8 +310,11 @@ def test_empty_parts_are_left_out():
 
 
 def test_more_examples_are_folded_away():
-    one = Example("Q?", "H", "L", "high", "low")
-    assert "More examples (2)" in page(report_input(separation(), examples=(one,) * 5))
+    one = Example("Q?", "", "You are plain.", "high", "low")
+    text = page(report_input(separation(), examples=(one,) * 5))
+    assert "More examples (2)" in text
+    assert '<p class="instruction">High</p>' in text
+    assert '<p class="instruction">Low: You are plain.</p>' in text
 
 
 def test_write_report_puts_one_whole_file(tmp_path):

@@ -46,7 +46,7 @@ DESIGNS = {
     "one pair": crossed_design(1, 7),
     "replies": replies_design(8, 3),
     "many domains": replies_design(13, 2),
-    "many pairs": crossed_design(13, 4),
+    "many pairs": crossed_design(12, 2),
     "loose": loose_design(11, 14),
 }
 designs = pytest.mark.parametrize("design", DESIGNS.values(), ids=DESIGNS.keys())
@@ -147,7 +147,7 @@ def test_a_fold_without_a_pole_to_train_on_is_refused():
     assert "more questions" in caught.value.hint
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(seeds)
 def test_scores_ignore_shift_and_rotation_and_follow_rows(seed):
     design = DESIGNS["crossed"]
@@ -162,7 +162,7 @@ def test_scores_ignore_shift_and_rotation_and_follow_rows(seed):
     np.testing.assert_allclose(shuffled, plain[order], atol=1e-8)
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(seeds, st.floats(0.01, 100))
 def test_scores_turn_with_the_poles_and_scale_with_the_activations(seed, scale):
     design = DESIGNS["crossed"]
@@ -212,6 +212,7 @@ def test_inner_reading_is_nan_where_nothing_is_left():
 scores_and_poles = st.tuples(seeds, st.integers(2, 9), st.integers(2, 9), st.booleans())
 
 
+@settings(max_examples=40, deadline=None)
 @given(scores_and_poles)
 def test_auc_is_sklearns(made):
     seed, n_high, n_low, tied = made
@@ -253,11 +254,12 @@ def test_candidates_lie_in_the_middle_of_the_model():
 
 def test_fixed_layer_is_nearest_to_depth_three_fifths():
     assert fixed_position(range(30), 30) == 17
-    assert fixed_position([2, 15, 19, 20], 30) == 2
+    assert fixed_position([2, 15, 19, 20], 30) == 1
+    assert fixed_position([2, 14, 19, 20], 30) == 2
     assert fixed_position([19, 15], 30) == 1
 
 
-def separated(design=DESIGNS["crossed"], *, n_layers=3, trait=3.0, texts=None, seed=0, **changes):
+def separated(design=DESIGNS["crossed"], *, n_layers=2, trait=3.0, texts=None, seed=0, **changes):
     x = draw(design, trait=trait, n_layers=n_layers, seed=seed)
     return separate(x, design, layers=range(n_layers), n_model_layers=n_layers, texts=texts, seed=seed, **changes)
 
@@ -313,10 +315,10 @@ def test_separation_is_seeded():
 def test_nested_choice_ignores_the_scale_of_layers():
     design = crossed_design(6, 8)
     x = draw(design, trait=1.5, n_layers=2)
-    plain = separate(x, design, layers=[0, 1], n_model_layers=2, texts=None, seed=0)
+    plain = separate(x, design, layers=[0, 1], n_model_layers=20, texts=None, seed=0)
     assert len(plain.nested_layers) == 2
     grown = x * np.array([1.0, 1000.0])[:, None]
-    again = separate(grown, design, layers=[0, 1], n_model_layers=2, texts=None, seed=0)
+    again = separate(grown, design, layers=[0, 1], n_model_layers=20, texts=None, seed=0)
     assert again.nested_auc.value == pytest.approx(plain.nested_auc.value)
     assert again.nested_layers == plain.nested_layers
 
@@ -339,7 +341,7 @@ def test_two_questions_under_one_pair_fall_back_to_the_fixed_layer():
 @designs
 def test_every_design_can_be_read(design):
     said = separated(design, texts=[f"text {i % 3}" for i in range(len(design.high))])
-    assert len(said.readings) == 3
+    assert len(said.readings) == 2
     assert 0 <= said.nested_auc.low <= said.nested_auc.value <= said.nested_auc.high <= 1
 
 

@@ -105,6 +105,13 @@ def test_the_trace_of_replies_follows_their_length():
     assert np.mean(1 / np.array(lengths)) == pytest.approx(ratio, rel=0.04)
 
 
+def test_wording_adds_nothing_to_the_difference_of_the_poles():
+    n, model = 150, ToyModel(replace(SHALLOW, gap=0.0, question=0.0, quirk=0.0, pull=3.0))
+    high, low = activations(model, apart("Be cheerful.", n), 0), activations(model, apart("Be gloomy.", n), n)
+    by_chance = 2 * model.spread(SAMPLING).reply / n
+    np.testing.assert_allclose(((high.mean(0) - low.mean(0)) ** 2).sum(axis=-1), by_chance, rtol=0.6)
+
+
 @pytest.mark.parametrize("planted_layer", [3, 7, 9])
 def test_the_layer_of_best_contrast_is_the_planted_one(planted_layer):
     model = ToyModel(Planted(layer=planted_layer))

@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from personascope.crossed import crossed_folds, held_out_scores
-from personascope.directions import gram
+from personascope.directions import gram, pole_weights
 from personascope.separation import Design, auc, cohens_d
 from personascope.uncertainty import (
     RANDOM_RELABELLINGS,
     auc_estimate,
     draw_weights,
+    in_sample_null_auc,
     interval,
     null_auc,
     permutation_p,
@@ -46,7 +47,7 @@ def made(design, seed=0):
     return relabellings(design, crossed_folds(design, seed=0), seed=seed)
 
 
-@settings(max_examples=40)
+@settings(max_examples=15, deadline=None)
 @given(seeds, st.booleans())
 def test_weighted_auc_and_d_equal_repeating_the_rows(seed, tied):
     random = np.random.default_rng(seed)
@@ -193,10 +194,39 @@ def test_null_is_the_whole_reading_anew():
 
 
 @given(seeds)
-@settings(max_examples=20)
+@settings(max_examples=8, deadline=None)
 def test_exhaustive_p_is_the_same_whichever_pole_is_called_high(seed):
     design = crossed_design(5, 3)
     x = np.random.default_rng(seed).normal(size=(30, 1, 6))
     turned = Design(~design.high, design.pair, design.question)
     nulls = [null_auc(gram(x)[0], made(d), crossed_folds(d, seed=0)) for d in (design, turned)]
     np.testing.assert_allclose(np.sort(nulls[0]), np.sort(nulls[1]))
+
+
+def test_in_sample_null_is_what_noise_reaches_with_or_without_a_trait():
+    design = crossed_design(8, 4)
+    others, everything = made(design), np.ones(64, dtype=bool)
+    seen, without, planted = [], [], []
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        x = random.normal(size=(64, 1, 50)) + 0.4 * random.normal(size=(16, 1, 50))[2 * design.pair + design.high]
+        products = gram(x)[0]
+        seen.append(float(auc(products @ pole_weights(design.high, everything), design.high)))
+        without.append(in_sample_null_auc(products, others, design.high))
+        x[:, 0, 0] += 3 * design.high
+        planted.append(in_sample_null_auc(gram(x)[0], others, design.high))
+    assert np.mean(without) == pytest.approx(np.mean(seen), abs=0.01)
+    assert np.mean(planted) == pytest.approx(np.mean(seen), abs=0.02)
+
+
+def test_in_sample_null_uses_half_swapped_labellings_only():
+    design = crossed_design(4, 3)
+    x = np.random.default_rng(0).normal(size=(24, 1, 6))
+    rates = []
+    for labels in made(design).high:
+        swapped_pairs = sum((labels != design.high)[design.pair == p].all() for p in range(4))
+        if swapped_pairs == 2:
+            direction = x[labels, 0].mean(axis=0) - x[~labels, 0].mean(axis=0)
+            rates.append(roc_auc_score(labels, x[:, 0] @ direction))
+    assert len(rates) == 3
+    assert in_sample_null_auc(gram(x)[0], made(design), design.high) == pytest.approx(np.mean(rates))

@@ -21,7 +21,7 @@ app.command(name="extract")(extract.extract)
 app.add_typer(traits.app, name="traits")
 
 
-def _version(asked: bool) -> None:  # noqa: FBT001 - typer's form
+def _version(asked: bool) -> None:
     if asked:
         print(f"personascope {personascope.__version__}")
         raise typer.Exit
@@ -29,7 +29,7 @@ def _version(asked: bool) -> None:  # noqa: FBT001 - typer's form
 
 @app.callback()
 def _options(
-    version: Annotated[  # noqa: ARG001
+    version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:

@@ -4,14 +4,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from personascope.artifacts import finite, read_json
 from personascope.cli.printing import print_best, print_separation, progress_bars
 from personascope.contrast_files import contrast_from_file
-from personascope.contrasts import Contrast, contrast_of
+from personascope.contrasts import SOURCES, Contrast
 from personascope.errors import LayerError, UserError
 from personascope.extraction import Extraction
 from personascope.extraction import extract as extract_vectors
@@ -42,7 +42,9 @@ def extract(
         str, typer.Option(help="rollouts, replies, prompts, or a JSONL, CSV or Parquet file (prompt, reply, pole).")
     ] = "rollouts",
     protocol: Annotated[str, typer.Option(help="quick (a first look), standard or paper.")] = "standard",
-    max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Longest reply; the protocol's if not given.")] = None,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Longest reply; the protocol's if not given.")
+    ] = None,
     save_dir: Annotated[Path, typer.Option("--save-dir", "-o", help="Where the files go.")] = Path("persona_analysis"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of sampling, folds and intervals.")] = 0,
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
@@ -62,7 +64,7 @@ def run_job(
     model_name: str, job: Job, *, dtype: str = "auto", trust_remote_code: bool = False, quiet: bool = False
 ) -> Extraction:
     """Open the model, extract, write the report, and print what came of it."""
-    from personascope.models.opening import open_engine  # noqa: PLC0415 - torch takes seconds to import
+    from personascope.models.opening import open_engine
 
     engine = open_engine(model_name, job.trait, precision=dtype, trust_remote_code=trust_remote_code)
     layers = list(job.layers) if job.layers is not None else list(range(engine.spec.n_layers))
@@ -106,13 +108,13 @@ def _layers(layers: str | None, layer_range: tuple[int, int] | None) -> list[int
 
 
 def _protocol(name: str, max_new_tokens: int | None) -> Protocol:
-    found: Any = PROTOCOLS.get(name)  # type: ignore[call-overload]
+    found = PROTOCOLS.get(name)
     if found is None:
         raise UserError(f"there is no protocol {name!r}", hint=f"choose one of {', '.join(PROTOCOLS)}")
     return replace(found, max_new_tokens=max_new_tokens) if max_new_tokens else found
 
 
 def _contrast(trait: Trait, source: str, protocol: Protocol) -> Contrast:
-    if source in ("rollouts", "replies", "prompts"):
-        return contrast_of(trait, source, protocol)
+    if (make := SOURCES.get(source)) is not None:
+        return make(trait, protocol)
     return contrast_from_file(Path(source))

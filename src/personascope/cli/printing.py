@@ -58,12 +58,16 @@ def print_best(separation: Separation, trait: str) -> None:
     best = next(reading for reading in separation.readings if reading.layer == separation.chosen_layer)
     told = verdict(separation)
     print(f"\nBEST PERSONA VECTOR - {trait.upper()}")
-    print(f"Best Layer: {best.layer}   (fixed depth 0.6: layer {separation.fixed_layer}, "
-          f"AUC {with_interval(separation.fixed_auc)})")
+    print(
+        f"Best Layer: {best.layer}   (fixed depth 0.6: layer {separation.fixed_layer}, "
+        f"AUC {with_interval(separation.fixed_auc)})"
+    )
     print(f"AUC Score: {with_interval(separation.nested_auc, 4)}   held out, layer chosen inside each training part")
     print(f"Permutation p: {p_text(separation.p)}   corrected over layers, {separation.n_relabellings} relabellings")
     print(f"Separation: {best.separation:.4f}   Cohen's d {with_interval(best.cohens_d)}")
-    print(f"Vector Magnitude: {best.vector_magnitude:.4f}   {best.relative_norm:.3f} of the residual's norm (rho at strength 1)")
+    print(
+        f"Vector Magnitude: {best.vector_magnitude:.4f}   {best.relative_norm:.3f} of the residual's norm (rho at strength 1)"
+    )
     for name, estimate in separation.baselines.items():
         print(f"  compare {name}: AUC {with_interval(estimate)}")
     print(f"\n{told.line}\n{told.paragraph}")

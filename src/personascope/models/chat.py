@@ -9,13 +9,14 @@ Knows tokenizers; knows nothing of weights.
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from personascope.models.protocols import Chat
 
 _MARKER = "zqxjk"
 
 
+@runtime_checkable
 class Tokenizer(Protocol):
     """The part of a transformers tokenizer that is used here."""
 
@@ -75,7 +76,7 @@ class ChatFormat:
             return chat.question
         if not self.has_template:
             lead = f"{chat.instruction}\n\n" if chat.instruction else ""
-            return f"{lead}Question: {chat.question}\nAnswer:"
+            return f"{lead}Question: {chat.question}\nAnswer:\n"
         turns = _turns(chat, takes_system=self.takes_system)
         rendered = self.tokenizer.apply_chat_template(
             turns, tokenize=False, add_generation_prompt=True, **dict(self.settings)
@@ -93,8 +94,6 @@ class ChatFormat:
         prompt_ids = self._ids(prompt, adds_start=adds_start)
         if not reply:
             return Tokens(prompt_ids, len(prompt_ids))
-        if adds_start and not prompt[-1:].isspace() and not reply[0].isspace():
-            reply = " " + reply
         joint = self._ids(prompt + reply, adds_start=adds_start)
         if joint[: len(prompt_ids)] == prompt_ids:
             return Tokens(joint, len(prompt_ids))

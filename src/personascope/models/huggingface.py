@@ -6,8 +6,7 @@ deepest wanted block, so neither later blocks nor the output head run where no l
 Knows torch and transformers; stages see only the protocols it has.
 """
 
-from collections.abc import Collection, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,13 +109,14 @@ class HuggingFaceModel:
         """
         require_layers(self._loaded.blocks, layers or ())
         rows = self._rows([self._loaded.chat_format.tokens(c) for c in chats], chats, room=sampling.max_new_tokens)
+        seed_of = dict(zip(range(len(rows)), seeds, strict=True))
         replies: list[Reply] = [Reply("", 0, ended=False)] * len(rows)
         whole = empty_residuals(len(rows), len(layers), self.spec.width) if layers is not None else None
         prefixes = self._run_prefixes(rows)
 
         def run(batch: Sequence[Row]) -> None:
             written, part = self._write(
-                layout(batch, self._device), prefixes, sampling, [seeds[row.sample] for row in batch], layers, tick
+                layout(batch, self._device), prefixes, sampling, [seed_of[row.sample] for row in batch], layers, tick
             )
             for row, ids, ended in zip(batch, written.ids, written.ended, strict=True):
                 replies[row.sample] = Reply(self._loaded.chat_format.reply_text(ids), len(ids), ended)
@@ -185,7 +185,7 @@ class HuggingFaceModel:
         return prefixes
 
     def _stepper(self, cache: Cache, deepest: int | None) -> Any:
-        def forward(step: Step, wanted: bool) -> Tensor:  # noqa: FBT001
+        def forward(step: Step, wanted: bool) -> Tensor:
             if wanted or deepest is None:
                 return self._logits(step.ids, step.positions, step.mask, cache)
             self._run_to(deepest, step.ids, step.positions, step.mask, cache)

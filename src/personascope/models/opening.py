@@ -3,9 +3,6 @@
 Knows every engine; nothing above it does.
 """
 
-import logging
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -16,8 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from personascope.errors import ModelError
 from personascope.models import default_model
-from personascope.models.batches import layout, rows_with_prefixes
-from personascope.models.chat import ChatFormat, Tokens, chat_format
+from personascope.models.chat import chat_format
 from personascope.models.huggingface import HuggingFaceModel, Limits, Loaded
 from personascope.models.protocols import ModelSpec
 from personascope.models.residual import find_blocks, prove_edits
@@ -63,8 +59,10 @@ def open_engine(
 
 def toy_for(trait: Trait) -> ToyModel:
     """The toy engine, leaning fully high and low on the trait's instructions and matched replies."""
-    pairs = [*trait.instructions.extract, *trait.instructions.evaluate, *trait.replies]
-    return ToyModel.for_instructions([pair.high for pair in pairs], [pair.low for pair in pairs])
+    pairs = [*trait.instructions.extract, *trait.instructions.evaluate]
+    high = [*(pair.high for pair in pairs), *(reply.high for reply in trait.replies)]
+    low = [*(pair.low for pair in pairs), *(reply.low for reply in trait.replies)]
+    return ToyModel.for_instructions(high, low)
 
 
 def engine_for(
@@ -123,7 +121,7 @@ def _dtype(precision: Precision, device: torch.device) -> torch.dtype:
         return dtype
     if device.type != "cpu":
         return torch.bfloat16
-    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # noqa: SLF001
+    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if fast else torch.float32
 
 

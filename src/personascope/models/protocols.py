@@ -8,7 +8,7 @@ Knows no engine: `toy`, `huggingface` and later engines plug in by having these 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -88,6 +88,7 @@ class Generation:
     residuals: Residuals | None
 
 
+@runtime_checkable
 class Generates(Protocol):
     """Can answer chats."""
 
@@ -113,6 +114,7 @@ class Generates(Protocol):
         ...
 
 
+@runtime_checkable
 class ReadsResiduals(Protocol):
     """Can read the residual stream of given texts."""
 

@@ -8,7 +8,6 @@ Knows torch modules; knows nothing of chats, batches or stages.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +21,7 @@ Reader = Callable[[int, Tensor], None]
 """Called with the layer and its residual stream [sample token width]."""
 
 
-class Enough(Exception):  # noqa: N818 - not an error: the deepest wanted block has run
+class Enough(Exception):
     """Ends a forward pass after the deepest wanted block; caught by `stopping_early`."""
 
 
@@ -197,5 +196,6 @@ def _streams(blocks: Sequence[nn.Module], logits: Callable[[], Tensor]) -> tuple
 
 
 def _some_direction(stream: Tensor) -> Tensor:
-    direction: Any = torch.cos(torch.arange(stream.shape[-1], device=stream.device, dtype=torch.float32))
-    return (direction / direction.norm()).to(stream.dtype)
+    direction = torch.cos(torch.arange(stream.shape[-1], device=stream.device, dtype=torch.float32))
+    unit: Tensor = (direction / direction.norm()).to(stream.dtype)
+    return unit

@@ -81,7 +81,7 @@ def _examples(rollouts: Sequence[Rollout]) -> Iterator[Example]:
     cells: dict[tuple[int, int], dict[str, Rollout]] = {}
     for rollout in rollouts:
         cells.setdefault((rollout.pair, rollout.question), {}).setdefault(rollout.pole, rollout)
-    both = [poles for poles in cells.values() if len(poles) == 2]  # noqa: PLR2004 - high and low
+    both = [poles for poles in cells.values() if len(poles) == 2]
     step = max(1, len(both) // _EXAMPLES) + (1 if len(both) > _EXAMPLES else 0)
     for poles in both[::step][:_EXAMPLES]:
         high, low = poles["high"], poles["low"]

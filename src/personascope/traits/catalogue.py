@@ -64,7 +64,7 @@ def parse_trait(text: str, *, where: str) -> Trait:
 def trait_file(name: str) -> str:
     """The YAML text of a trait of the catalogue. Raises TraitError for an unknown name."""
     load_trait(name)
-    return (_folder() / f"{name.lower()}.yaml").read_text(encoding="utf-8")
+    return _text(name.lower())
 
 
 _COMPARE = "compare it with a shipped file: personascope traits show extraversion --yaml"
@@ -76,12 +76,11 @@ def _folder() -> Any:
 
 @cache
 def _shipped(name: str) -> Trait:
-    return parse_trait((_folder() / f"{name}.yaml").read_text(encoding="utf-8"), where=f"the catalogue's {name}.yaml")
+    return parse_trait(_text(name), where=f"the catalogue's {name}.yaml")
 
 
-@cache
-def _adapter() -> TypeAdapter[Trait]:
-    return TypeAdapter(_Checked)
+def _text(name: str) -> str:
+    return str((_folder() / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
 class _Checked(Trait):
@@ -90,9 +89,12 @@ class _Checked(Trait):
     __pydantic_config__ = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
 
+_CHECK: Any = TypeAdapter(_Checked)
+
+
 def _validated(fields: object, where: str) -> Trait:
     try:
-        checked = _adapter().validate_python(fields)
+        checked = _CHECK.validate_python(fields)
     except ValidationError as error:
         found = error.errors()
         told = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in found[:_SHOWN])

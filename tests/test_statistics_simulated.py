@@ -1,0 +1,135 @@
+"""The promises of docs/statistics.md on simulated data whose truth is known; the tables come from the same script."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from personascope.crossed import crossed_folds, held_out_scores
+from personascope.directions import (
+    difference_of_means,
+    expected_cosine,
+    gram,
+    in_sample_null,
+    pole_weights,
+    reliability,
+    split_half_cosine,
+)
+from personascope.layer_reading import Plan, read_layer, tabulate
+from personascope.reading import nested
+from personascope.separation import auc
+from personascope.uncertainty import Relabellings, draw_weights, in_sample_null_auc, relabellings, swapped
+
+pytestmark = pytest.mark.slow
+
+
+def load_script():
+    path = Path(__file__).parents[1] / "scripts" / "simulate_statistics.py"
+    spec = importlib.util.spec_from_file_location("simulate_statistics", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+simulated = load_script()
+World = simulated.World
+SETS = 200
+
+
+@pytest.mark.parametrize("quirk", [0.0, 0.2, 0.4])
+def test_false_positives_and_mean_of_the_crossed_reading(quirk):
+    design = simulated.crossed_design(8, 10)
+    world = World(8, 10, quirk=quirk, n_layers=2, width=64)
+    found, p = [], []
+    for k in range(SETS):
+        grams, folds = gram(simulated.draw(world, design, k)), crossed_folds(design, seed=k)
+        found.append(float(auc(held_out_scores(grams[0], design.high[None], folds)[0], design.high)))
+        p.append(simulated.rate_p(grams, relabellings(design, folds, seed=k), design, folds))
+    assert np.mean(found) == pytest.approx(0.5, abs=0.02)
+    assert np.mean(np.array(p) <= 0.05) <= 0.07
+
+
+def test_free_swaps_would_take_quirks_for_a_trait():
+    design = simulated.crossed_design(8, 10)
+    world = World(8, 10, quirk=0.4, width=128)
+    p = []
+    for k in range(100):
+        grams, folds = gram(simulated.draw(world, design, k)), crossed_folds(design, seed=k)
+        free = swapped(design.high, design.pair * 10 + design.question, seed=k).high[:99]
+        p.append(simulated.rate_p(grams, Relabellings(free, exhaustive=False), design, folds))
+    assert np.mean(np.array(p) <= 0.05) > 0.1
+
+
+@pytest.mark.parametrize(
+    "design",
+    [simulated.replies_design(8, 3), simulated.crossed_design(1, 10), simulated.loose_design(8, 8)],
+    ids=["replies", "one pair", "texts without partners"],
+)
+def test_false_positives_and_mean_of_other_designs(design):
+    found, p = [], []
+    for k in range(SETS):
+        grams, folds = gram(simulated.draw(World(width=64), design, k)), crossed_folds(design, seed=k)
+        found.append(float(auc(held_out_scores(grams[0], design.high[None], folds)[0], design.high)))
+        others = relabellings(design, folds, seed=k)
+        kept = others.high if others.exhaustive else others.high[:99]
+        p.append(simulated.rate_p(grams, Relabellings(kept, others.exhaustive), design, folds))
+    assert np.mean(found) == pytest.approx(0.5, abs=0.02)
+    assert np.mean(np.array(p) <= 0.05) <= 0.07
+
+
+@pytest.mark.parametrize("n", [5, 10, 20, 50, 100])
+def test_in_sample_null_formula_on_isotropic_noise(n):
+    high = np.arange(2 * n) < n
+    seen = []
+    for k in range(60):
+        products = gram(np.random.default_rng([n, k]).normal(size=(2 * n, 1, 576)))[0]
+        seen.append(float(auc(products @ pole_weights(high, np.ones(2 * n, dtype=bool)), high)))
+    assert np.mean(seen) == pytest.approx(in_sample_null(576.0, n_high=n, n_low=n), abs=0.005)
+
+
+@pytest.mark.parametrize("quirk", [0.0, 0.4])
+def test_in_sample_null_by_relabelling_knows_quirks(quirk):
+    design = simulated.crossed_design(8, 10)
+    seen, null = [], []
+    for k in range(SETS):
+        products = gram(simulated.draw(World(8, 10, quirk=quirk, width=64), design, k))[0]
+        others = relabellings(design, crossed_folds(design, seed=k), seed=k)
+        seen.append(float(auc(products @ pole_weights(design.high, np.ones(160, dtype=bool)), design.high)))
+        null.append(in_sample_null_auc(products, others, design.high))
+    assert np.mean(null) == pytest.approx(np.mean(seen), abs=0.01)
+
+
+@pytest.mark.parametrize("trait", [1.0, 2.0, 4.0])
+def test_a_planted_direction_is_found_as_well_as_reliability_says(trait):
+    design = simulated.crossed_design(8, 20)
+    cosines, estimated = [], []
+    for k in range(30):
+        x = simulated.draw(World(trait=trait), design, k)
+        v = difference_of_means(x, design.high)[0]
+        cosines.append(v[0] / np.linalg.norm(v))
+        estimated.append(reliability(split_half_cosine(gram(x)[0], design.high, design.question, seed=k)))
+    assert np.mean(cosines) == pytest.approx(expected_cosine(576.0, trait, n_high=160, n_low=160), abs=0.02)
+    assert np.mean(estimated) == pytest.approx(np.mean(cosines), abs=0.04)
+
+
+def test_the_best_layer_is_biased_and_the_nested_choice_is_not():
+    design = simulated.crossed_design(8, 8)
+    world = World(8, 8, quirk=0.2, n_layers=5, shared=0.5, width=64)
+    best, inside, raw, corrected = [], [], [], []
+    for k in range(SETS):
+        x, folds = simulated.draw(world, design, k), crossed_folds(design, seed=k)
+        others = relabellings(design, folds, seed=k)
+        plan = Plan(design, folds, others, draw_weights(design, seed=k, n_draws=20), k)
+        read = [read_layer(x[:, [at]], at, plan) for at in range(5)]
+        top = max(tabulate(read, range(5), exhaustive=True), key=lambda r: r.auc.value)
+        best.append(top.auc.value)
+        raw.append(top.p <= 0.05)
+        corrected.append(top.p_max <= 0.05)
+        inside.append(float(auc(nested(read, range(5), 2, plan)[0], design.high)))
+    assert np.mean(best) > 0.54
+    assert np.mean(inside) == pytest.approx(0.5, abs=0.02)
+    assert np.mean(raw) > 0.1
+    assert np.mean(corrected) <= 0.07
