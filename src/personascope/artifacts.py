@@ -8,7 +8,9 @@ Knows paths and JSON; knows no kind of artifact.
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,9 @@ CONVENTION = (
     "layer k is the residual stream after decoder block k, counted from 0; directions point from low to high; "
     "strength 1 adds one persona gap (mean high - mean low) at that layer"
 )
+
+_PLAIN_FILE = 0o666
+"""Some writers make files that only their owner can read; ours are what the user's umask says."""
 
 Json = Any
 """Whatever json.loads gives."""
@@ -75,6 +80,7 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(part)
+        part.chmod(_PLAIN_FILE & ~_umask())
         part.replace(path)
     except OSError as error:
         raise ArtifactError(
@@ -82,7 +88,8 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
             hint="make room on the disk or choose another --save-dir; a rerun goes on from what is finished",
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
 
 
 def write_json(path: Path, content: Json) -> None:
@@ -122,6 +129,12 @@ def sha256(path: Path) -> str:
 def digest(content: Json) -> str:
     """A short hash of JSON content."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -4,9 +4,10 @@ Which questions extract and which evaluate is decided here and nowhere else. Kno
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from personascope.errors import ContrastError
 from personascope.models.protocols import POLES, Chat, Pole
 from personascope.traits import InstructionPair, Trait
 
@@ -35,6 +36,22 @@ PROTOCOLS: dict[str, Protocol] = {
     # 5 x 20 x 10 replies of up to 1,000 tokens: Chen et al. 2025 (arXiv 2507.21509), section 2.
     "paper": Protocol("paper", pairs=5, questions=20, repeats=10, max_new_tokens=1000),
 }
+
+
+def with_samples(n_samples: int, trait: Trait) -> Protocol:
+    """The protocol of the original's `--n_samples`: so many chats per instruction pair and pole, short replies.
+
+    Above the trait's number of questions the questions are asked again. Raises ContrastError below 2: with fewer
+    questions nothing can be held out.
+    """
+    fewest, n_questions = 2, len(trait.questions.extract)
+    if n_samples < fewest:
+        raise ContrastError(
+            f"--n_samples {n_samples} leaves nothing to hold out", hint=f"use at least {fewest} (the default is 5)"
+        )
+    quick = PROTOCOLS["quick"]
+    repeats = -(-n_samples // n_questions)
+    return replace(quick, name=f"n_samples {n_samples}", pairs=8, questions=min(n_samples, n_questions), repeats=repeats)
 
 
 @dataclass(frozen=True)

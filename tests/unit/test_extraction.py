@@ -1,0 +1,141 @@
+"""The main job on the toy engine: files, their content, and that they say what was planted."""
+
+import json
+
+import numpy as np
+import pytest
+
+from personascope.contrasts import from_prompts, from_replies, from_rollouts
+from personascope.directions import expected_cosine
+from personascope.errors import ActivationError, LayerError
+from personascope.extraction import extract
+from personascope.models.opening import toy_for
+from personascope.models.protocols import Sampling
+from personascope.models.toy import Planted, ToyModel
+from personascope.prompts import PROTOCOLS
+from personascope.traits import load_trait
+
+TRAIT = load_trait("extraversion")
+STANDARD = from_rollouts(TRAIT, PROTOCOLS["standard"])
+
+
+def quiet(_what, _total):
+    return lambda _done: None
+
+
+def run(engine, stem, contrast=STANDARD, seed=0, layers=None):
+    layers = layers or range(engine.spec.n_layers)
+    return extract(engine, TRAIT, contrast, layers=list(layers), seed=seed, stem=stem, progress=quiet)
+
+
+@pytest.fixture(scope="module")
+def extracted(tmp_path_factory):
+    return run(toy_for(TRAIT), tmp_path_factory.mktemp("toy") / "toy_extraversion")
+
+
+def test_the_planted_layer_is_found(extracted):
+    assert extracted.separation.chosen_layer == toy_for(TRAIT).planted.layer
+    assert extracted.separation.p <= 0.05
+
+
+@pytest.mark.parametrize("layer", [5, 8])
+def test_another_planted_layer_is_found_as_well(tmp_path, layer):
+    pairs = [*TRAIT.instructions.extract]
+    engine = ToyModel.for_instructions([p.high for p in pairs], [p.low for p in pairs], planted=Planted(layer=layer))
+    assert run(engine, tmp_path / "toy").separation.chosen_layer == layer
+
+
+def test_the_vector_points_where_it_was_planted_as_well_as_the_formula_says(extracted):
+    """1 / sqrt(1 + 2 tr S / (n gap^2)), where questions cancel and quirks count once an instruction."""
+    engine = toy_for(TRAIT)
+    layer = engine.planted.layer
+    spread = engine.spread(Sampling(PROTOCOLS["standard"].max_new_tokens))
+    n, n_pairs = 160, 8
+    expected = expected_cosine(
+        spread.reply + spread.instruction * n / n_pairs, engine.gap(layer), n_high=n, n_low=n
+    )
+    raw = extracted.vectors.raw[extracted.vectors.layers.index(layer)]
+    cosine = raw @ engine.planted_direction(layer) / np.linalg.norm(raw)
+    assert cosine == pytest.approx(expected, abs=0.05)
+
+
+def test_the_files_hold_the_originals_keys_and_ours(extracted):
+    told = json.loads(extracted.analysis_path.read_text())
+    layer = told["layer_7"]
+    original = {
+        "auc", "separation", "vector_magnitude", "proj_high_mean", "proj_low_mean", "proj_high_std", "proj_low_std",
+    }  # fmt: skip
+    assert original <= set(layer)
+    assert layer["auc_interval"][0] <= layer["auc"] <= layer["auc_interval"][1]
+    assert told["summary"]["chosen_layer"] == 7 and told["grade"] in ("excellent", "good", "moderate", "poor")
+    assert told["model"]["name"] == "toy" and "counted from 0" in told["convention"]
+    assert set(told["made_from"]) == {"rollouts", "activations", "trait", "vectors"}
+
+
+def test_the_same_seed_gives_the_same_bytes(extracted, tmp_path):
+    again = run(toy_for(TRAIT), tmp_path / "toy_extraversion")
+    assert again.vectors_path.read_bytes() == extracted.vectors_path.read_bytes()
+    other = run(toy_for(TRAIT), tmp_path / "other", seed=1)
+    assert other.vectors_path.read_bytes() != extracted.vectors_path.read_bytes()
+
+
+def test_a_refit_of_what_is_on_disk_costs_no_forward_pass(extracted):
+    engine = toy_for(TRAIT)
+    again = run(engine, extracted.vectors_path.with_name("toy_extraversion"))
+    assert engine.n_forwards == 0 and again.gathered.reused
+
+
+def test_the_dose_is_told_as_a_share_of_the_tokens_norm(extracted):
+    at = extracted.vectors.layers.index(7)
+    norm = extracted.vectors.metadata["layers"]["7"]["residual_norm"]
+    assert norm == pytest.approx(float(extracted.gathered.activations.residuals.token_norm[:, at].mean()), rel=1e-5)
+    reading = extracted.separation.readings[at]
+    assert reading.relative_norm == pytest.approx(reading.vector_magnitude / norm, rel=1e-5)
+
+
+@pytest.mark.parametrize("make", [from_replies, from_prompts])
+def test_given_texts_make_vectors_too(tmp_path, make):
+    found = run(toy_for(TRAIT), tmp_path / "toy", make(TRAIT, PROTOCOLS["standard"]))
+    assert found.vectors.raw.shape == (12, 64) and np.isfinite(found.vectors.raw).all()
+
+
+@pytest.mark.parametrize("layers", [[12], [-1, 3], [0, 99]])
+def test_a_layer_that_does_not_exist_is_an_error_before_anything_runs(tmp_path, layers):
+    engine = toy_for(TRAIT)
+    with pytest.raises(LayerError, match="does not exist"):
+        run(engine, tmp_path / "toy", layers=layers)
+    assert engine.n_forwards == 0 and not list(tmp_path.iterdir())
+
+
+class Broken(ToyModel):
+    """Gives activations that are not finite."""
+
+    def residuals(self, *args, **kwargs):
+        found = super().residuals(*args, **kwargs)
+        found.reply_mean[3] = np.inf
+        return found
+
+
+def test_activations_that_are_not_finite_are_an_error(tmp_path):
+    engine = toy_for(TRAIT)
+    engine.__class__ = Broken
+    with pytest.raises(ActivationError):
+        run(engine, tmp_path / "toy")
+    assert not list(tmp_path.glob("*.npz"))
+
+
+class Flat(ToyModel):
+    """Gives every text the same activations."""
+
+    def residuals(self, *args, **kwargs):
+        found = super().residuals(*args, **kwargs)
+        found.reply_mean[:] = 1.0
+        return found
+
+
+def test_a_zero_vector_is_an_error(tmp_path):
+    engine = toy_for(TRAIT)
+    engine.__class__ = Flat
+    with pytest.raises(ActivationError):
+        run(engine, tmp_path / "toy")
+    assert not list(tmp_path.glob("*.npz"))
