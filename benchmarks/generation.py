@@ -36,7 +36,8 @@ def main() -> None:
             ).replies
         ),
         "ours, replies alone": lambda: sum(
-            reply.n_tokens for reply in engine.generate(chats, Sampling(asked.new_tokens), seeds=range(len(chats))).replies
+            reply.n_tokens
+            for reply in engine.generate(chats, Sampling(asked.new_tokens), seeds=range(len(chats))).replies
         ),
         "generate, then a second pass": lambda: _plain(engine, chats, asked.new_tokens, second=True),
         "generate alone": lambda: _plain(engine, chats, asked.new_tokens, second=False),

@@ -12,7 +12,9 @@ from personascope.traits import catalogue_names, load_trait
 
 def mixed(n: int, seed: int = 0) -> list[Chat]:
     """Texts of one to five matched replies, as raw prompts: about 50 to 250 tokens."""
-    pieces = [text for name in catalogue_names() for reply in load_trait(name).replies for text in (reply.high, reply.low)]
+    pieces = [
+        text for name in catalogue_names() for reply in load_trait(name).replies for text in (reply.high, reply.low)
+    ]
     drawn = random.Random(seed)
     return [Chat(" ".join(drawn.sample(pieces, drawn.randint(1, 5))), raw=True) for _ in range(n)]
 

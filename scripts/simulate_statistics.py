@@ -1,4 +1,4 @@
-"""Prints, as markdown, the tables of docs/statistics.md: what the numbers do when the truth is known.
+"""Prints, as markdown, the tables of docs/statistics.md: what the numbers come to when the truth is known.
 
     python scripts/simulate_statistics.py [--sets 200]
 
@@ -30,13 +30,13 @@ from personascope.reading import nested
 from personascope.separation import Design, auc
 from personascope.uncertainty import (
     Relabellings,
-    draw_weights,
+    auc_estimate,
+    draw_again,
     in_sample_null_auc,
     null_auc,
     permutation_p,
     relabellings,
     swapped,
-    weighted_auc,
 )
 
 WIDTH = 576
@@ -46,14 +46,14 @@ WIDTH = 576
 class World:
     """What activations are made of: sd per coordinate of instruction quirks and questions; noise has sd 1.
 
-    `trait` is the distance between the poles along the first coordinate; `shared` the correlation between layers.
+    `trait` is the distance between the poles along the first coordinate, `uneven` the sd of its relative size over
+    pairs and over questions; `shared` is the correlation between layers.
     """
 
-    n_pairs: int = 8
-    n_questions: int = 20
     quirk: float = 0.0
     question: float = 0.5
     trait: float = 0.0
+    uneven: float = 0.0
     n_layers: int = 1
     shared: float = 0.9
     width: int = WIDTH
@@ -91,7 +91,9 @@ def draw(world: World, design: Design, seed: int) -> np.ndarray:
 
     x = effect(np.arange(len(design.high)), 1.0)
     x += effect(2 * design.pair + design.high, world.quirk) + effect(design.question, world.question)
-    x[:, :, 0] += np.where(design.high, world.trait / 2, -world.trait / 2)[:, None]
+    by_pair, by_question = (random.normal(size=int(group.max()) + 1)[group] for group in (design.pair, design.question))
+    gap = world.trait * (1 + world.uneven * (by_pair + by_question))
+    x[:, :, 0] += np.where(design.high, gap / 2, -gap / 2)[:, None]
     return x
 
 
@@ -226,7 +228,7 @@ def false_positives(sets: int) -> None:
             design = crossed_design(n_pairs, n_questions)
             free = design.pair * n_questions + design.question
             for quirk in (0.0, 0.1, 0.2, 0.4):
-                world = World(n_pairs, n_questions, quirk=quirk, n_layers=4)
+                world = World(quirk=quirk, n_layers=4)
                 tied_p, free_p = [], []
                 for k in range(sets):
                     grams, folds = gram(draw(world, design, k)), crossed_folds(design, seed=k)
@@ -265,41 +267,45 @@ def other_designs(sets: int) -> None:
     table("Other designs, no trait", "design|held-out AUC|p <= 0.05", rows())
 
 
+def final_direction_auc(x: np.ndarray, design: Design, world: World) -> float:
+    """The AUC that the direction made from all of these texts has on new instructions and new questions."""
+    v = difference_of_means(x, design.high)[0]
+    gap = world.trait * v[0] / np.linalg.norm(v)
+    variance = 2 * (1 + world.quirk**2 + world.question**2) + (gap * world.uneven) ** 2
+    return float(norm.cdf(gap / np.sqrt(variance)))
+
+
 def coverage(sets: int) -> None:
     """How often the 95 % interval holds the truth, when a trait is planted."""
-    settings = [(8, 20, 0.1, 1.6), (8, 20, 0.2, 1.6), (8, 20, 0.2, 2.6), (8, 20, 0.4, 2.6), (8, 20, 0.4, 0.0)]
-    settings += [(5, 20, 0.2, 2.6), (4, 10, 0.2, 2.6), (1, 20, 0.0, 2.6)]
+    big, five, four, two = (crossed_design(*size) for size in ((8, 20), (5, 20), (4, 10), (2, 20)))
+    settings = [("8 x 20", big, q, t, u) for q, t, u in ((0.0, 0.0, 0.0), (0.0, 1.6, 0.0), (0.2, 2.6, 0.0))]
+    settings += [("8 x 20", big, q, t, u) for q, t, u in ((0.4, 0.0, 0.0), (0.4, 2.6, 0.0), (0.2, 2.6, 0.5))]
+    settings += [("5 x 20", five, 0.2, 2.6, 0.0), ("4 x 10", four, 0.2, 2.6, 0.0), ("2 x 20", two, 0.2, 2.6, 0.0)]
+    settings += [("1 x 20", crossed_design(1, 20), 0.0, t, 0.0) for t in (0.0, 3.0, 6.0)]
+    settings += [("replies, 8 domains x 3", replies_design(8, 3), 0.0, t, 0.0) for t in (0.0, 3.0)]
+    settings += [("no partners, 20 + 20", loose_design(20, 20), 0.0, t, 0.0) for t in (0.0, 3.0)]
 
     def rows() -> Iterable[list[object]]:
-        for n_pairs, n_questions, quirk, trait in settings:
-            design = crossed_design(n_pairs, n_questions)
-            world = World(n_pairs, n_questions, quirk=quirk, trait=trait)
+        for name, design, quirk, trait, uneven in settings:
+            world = World(quirk=quirk, trait=trait, uneven=uneven)
             found, ends, own = [], [], []
-            for k in range(2 * sets):
+            for k in range(sets):
                 x = draw(world, design, k)
-                folds = crossed_folds(design, seed=k)
-                scores = held_out_scores(gram(x)[0], design.high[None], folds)[0]
+                scores = held_out_scores(gram(x)[0], design.high[None], crossed_folds(design, seed=k))[0]
                 found.append(float(auc(scores, design.high)))
-                draws = weighted_auc(scores, design.high, draw_weights(design, seed=k, n_draws=1000))
-                ends.append(np.nanquantile(draws, (0.025, 0.975)))
-                v = difference_of_means(x, design.high)[0]
-                variance = 1 + quirk**2 + world.question**2
-                own.append(norm.cdf(trait * v[0] / np.linalg.norm(v) / np.sqrt(2 * variance)))
+                estimate = auc_estimate(scores, design.high, draw_again(design, seed=k))
+                ends.append((estimate.low, estimate.high))
+                own.append(final_direction_auc(x, design, world))
             low, high = np.array(ends).T
-            inside = [np.mean((low <= truth) & (truth <= high)) for truth in (np.mean(found), np.array(own))]
-            rates = [*inside, np.mean(low > np.array(own))]
-            yield [
-                f"{n_pairs} x {n_questions}",
-                quirk,
-                trait,
-                mean_sd(found),
-                f"{np.mean(own):.3f}",
-                *(f"{r:.3f}" for r in rates),
-            ]
+            truths = np.mean(found), np.array(own)
+            inside = [f"{np.mean((low <= truth) & (truth <= high)):.3f}" for truth in truths]
+            above = f"{np.mean(low > np.array(own)):.3f}"
+            wide = f"{np.mean(high - low):.2f}"
+            yield [name, quirk, trait, uneven, mean_sd(found), f"{np.mean(own):.3f}", wide, *inside, above]
 
-    head = "pairs x questions|quirk sd|planted gap|held-out AUC|final direction on new instructions and questions"
-    head += "|interval holds the mean held-out AUC|holds the final direction's|lower end above it"
-    table("Coverage of the 95 % interval, trait planted", head, rows())
+    head = "design|quirk sd|planted gap|unevenness|held-out AUC|final direction's AUC|mean width"
+    head += "|holds mean held-out AUC|holds final direction's AUC|lower end above it"
+    table("Coverage of the 95 % interval", head, rows())
 
 
 def layer_choice(sets: int) -> None:
@@ -308,12 +314,12 @@ def layer_choice(sets: int) -> None:
 
     def rows() -> Iterable[list[object]]:
         for shared in (0.5, 0.9):
-            world = World(8, 12, quirk=0.2, n_layers=10, shared=shared, width=128)
+            world = World(quirk=0.2, n_layers=10, shared=shared, width=128)
             best, inside, fixed, raw, corrected = [], [], [], [], []
             for k in range(sets):
                 x, folds = draw(world, design, k), crossed_folds(design, seed=k)
                 others = relabellings(design, folds, seed=k)
-                plan = Plan(design, folds, others, draw_weights(design, seed=k, n_draws=20), k)
+                plan = Plan(design, folds, others, draw_again(design, seed=k, n_draws=20), k)
                 read = [read_layer(x[:, [at]], at, plan) for at in range(10)]
                 readings = tabulate(read, range(10), exhaustive=others.exhaustive)
                 top = max(readings, key=lambda r: r.auc.value)

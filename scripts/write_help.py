@@ -1,4 +1,4 @@
-"""Write every command's --help into docs/commands.md; `--check` tells whether the file is up to date (exit 1 if not)."""
+"""Write every command's --help into docs/commands.md; `--check` tells whether the file is current (exit 1 if not)."""
 
 import os
 import subprocess

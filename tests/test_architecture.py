@@ -45,7 +45,9 @@ def imports_of(path):
                 inner = f"{found}.{alias.name}".lstrip(".")
                 yield inner if (ROOT / Path(*inner.split("."))).with_suffix(".py").exists() else found
         elif isinstance(node, ast.Import):
-            yield from (a.name.removeprefix("personascope").lstrip(".") for a in node.names if a.name.startswith("personascope"))
+            yield from (
+                a.name.removeprefix("personascope").lstrip(".") for a in node.names if a.name.startswith("personascope")
+            )
 
 
 def test_every_module_has_a_tier():

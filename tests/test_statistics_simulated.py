@@ -20,7 +20,7 @@ from personascope.directions import (
 from personascope.layer_reading import Plan, read_layer, tabulate
 from personascope.reading import nested
 from personascope.separation import auc
-from personascope.uncertainty import Relabellings, draw_weights, in_sample_null_auc, relabellings, swapped
+from personascope.uncertainty import Relabellings, draw_again, in_sample_null_auc, relabellings, swapped
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +42,7 @@ SETS = 200
 @pytest.mark.parametrize("quirk", [0.0, 0.2, 0.4])
 def test_false_positives_and_mean_of_the_crossed_reading(quirk):
     design = simulated.crossed_design(8, 10)
-    world = World(8, 10, quirk=quirk, n_layers=2, width=64)
+    world = World(quirk=quirk, n_layers=2, width=64)
     found, p = [], []
     for k in range(SETS):
         grams, folds = gram(simulated.draw(world, design, k)), crossed_folds(design, seed=k)
@@ -54,7 +54,7 @@ def test_false_positives_and_mean_of_the_crossed_reading(quirk):
 
 def test_free_swaps_would_take_quirks_for_a_trait():
     design = simulated.crossed_design(8, 10)
-    world = World(8, 10, quirk=0.4, width=128)
+    world = World(quirk=0.4, width=128)
     p = []
     for k in range(100):
         grams, folds = gram(simulated.draw(world, design, k)), crossed_folds(design, seed=k)
@@ -95,7 +95,7 @@ def test_in_sample_null_by_relabelling_knows_quirks(quirk):
     design = simulated.crossed_design(8, 10)
     seen, null = [], []
     for k in range(SETS):
-        products = gram(simulated.draw(World(8, 10, quirk=quirk, width=64), design, k))[0]
+        products = gram(simulated.draw(World(quirk=quirk, width=64), design, k))[0]
         others = relabellings(design, crossed_folds(design, seed=k), seed=k)
         seen.append(float(auc(products @ pole_weights(design.high, np.ones(160, dtype=bool)), design.high)))
         null.append(in_sample_null_auc(products, others, design.high))
@@ -117,12 +117,12 @@ def test_a_planted_direction_is_found_as_well_as_reliability_says(trait):
 
 def test_the_best_layer_is_biased_and_the_nested_choice_is_not():
     design = simulated.crossed_design(8, 8)
-    world = World(8, 8, quirk=0.2, n_layers=5, shared=0.5, width=64)
+    world = World(quirk=0.2, n_layers=5, shared=0.5, width=64)
     best, inside, raw, corrected = [], [], [], []
     for k in range(SETS):
         x, folds = simulated.draw(world, design, k), crossed_folds(design, seed=k)
         others = relabellings(design, folds, seed=k)
-        plan = Plan(design, folds, others, draw_weights(design, seed=k, n_draws=20), k)
+        plan = Plan(design, folds, others, draw_again(design, seed=k, n_draws=20), k)
         read = [read_layer(x[:, [at]], at, plan) for at in range(5)]
         top = max(tabulate(read, range(5), exhaustive=True), key=lambda r: r.auc.value)
         best.append(top.auc.value)

@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from personascope.crossed import Folds, held_out_scores
 from personascope.directions import gram
 from personascope.separation import Estimate, auc
-from personascope.uncertainty import auc_estimate
+from personascope.uncertainty import Draws, auc_estimate
 
 RANDOM_DIRECTIONS = 20
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
@@ -30,13 +30,13 @@ def text_baselines(
     high: Bool[np.ndarray, " sample"],
     *,
     folds: Folds,
-    weights: Float64[np.ndarray, "draw sample"],
+    draws: Draws,
 ) -> dict[str, Estimate]:
     """Held-out AUC of the number of words, and of the words alone."""
     length = np.array([float(len(words(text))) for text in texts])
     grams = {"reply length": gram(length[:, None, None])[0], "bag of words": bag_of_words_gram(texts)}
     return {
-        name: auc_estimate(held_out_scores(products, high[None], folds)[0], high, weights)
+        name: auc_estimate(held_out_scores(products, high[None], folds)[0], high, draws)
         for name, products in grams.items()
     }
 

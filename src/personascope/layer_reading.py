@@ -24,15 +24,15 @@ from personascope.directions import (
     top_dimension_energy,
 )
 from personascope.errors import ActivationError
-from personascope.separation import Design, LayerReading, auc, cohens_d
+from personascope.separation import Design, LayerReading, auc
 from personascope.uncertainty import (
+    Draws,
     Relabellings,
     auc_estimate,
+    d_estimate,
     in_sample_null_auc,
-    interval,
     null_auc,
     permutation_p,
-    weighted_d,
 )
 
 
@@ -43,7 +43,7 @@ class Plan:
     design: Design
     folds: Folds
     others: Relabellings
-    weights: Float64[np.ndarray, "draw sample"]
+    draws: Draws
     seed: int
 
 
@@ -86,8 +86,8 @@ def _held_out(scores: Float64[np.ndarray, " sample"], plan: Plan, *, layer: int,
     above, below = scores[high], scores[~high]
     return LayerReading(
         layer=layer,
-        auc=auc_estimate(scores, high, plan.weights),
-        cohens_d=interval(cohens_d(scores, high), weighted_d(scores, high, plan.weights)),
+        auc=auc_estimate(scores, high, plan.draws),
+        cohens_d=d_estimate(scores, high, plan.draws),
         separation=float(above.mean() - below.mean()),
         null_auc_95=null_auc_95,
         p=math.nan,

@@ -41,8 +41,8 @@ PROTOCOLS: dict[str, Protocol] = {
 def with_samples(n_samples: int, trait: Trait) -> Protocol:
     """The protocol of the original's `--n_samples`: so many chats per instruction pair and pole, short replies.
 
-    Above the trait's number of questions the questions are asked again. Raises ContrastError below 2: with fewer
-    questions nothing can be held out.
+    Above the trait's number of questions all are asked several times, rounded up.
+    Raises ContrastError below 2: with fewer questions nothing can be held out.
     """
     fewest, n_questions = 2, len(trait.questions.extract)
     if n_samples < fewest:
@@ -51,7 +51,8 @@ def with_samples(n_samples: int, trait: Trait) -> Protocol:
         )
     quick = PROTOCOLS["quick"]
     repeats = -(-n_samples // n_questions)
-    return replace(quick, name=f"n_samples {n_samples}", pairs=8, questions=min(n_samples, n_questions), repeats=repeats)
+    questions = -(-n_samples // repeats)
+    return replace(quick, name=f"n_samples {n_samples}", pairs=8, questions=questions, repeats=repeats)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from personascope.errors import ActivationError, ContrastError
 from personascope.layer_reading import Plan, ReadLayer, read_layer, tabulate
 from personascope.readers import logistic_regression, reader_scores, shrinkage_lda
 from personascope.separation import Design, Estimate, LayerReading, Separation
-from personascope.uncertainty import auc_estimate, draw_weights, relabellings
+from personascope.uncertainty import auc_estimate, draw_again, relabellings
 
 CANDIDATE_DEPTHS = (0.35, 0.80)
 FIXED_DEPTH = 0.6
@@ -50,7 +50,7 @@ def separate(
     return Separation(
         readings=readings,
         chosen_layer=layers[chosen],
-        nested_auc=auc_estimate(nested_scores, design.high, plan.weights),
+        nested_auc=auc_estimate(nested_scores, design.high, plan.draws),
         nested_layers=tuple((layers[at], count) for at, count in nested_positions),
         fixed_layer=layers[fixed],
         fixed_auc=readings[fixed].auc,
@@ -71,7 +71,7 @@ def make_plan(design: Design, *, seed: int) -> Plan:
     """Folds, relabellings and bootstrap draws of a design."""
     folds = crossed_folds(design, seed=seed)
     others = relabellings(design, folds, seed=seed + 1)
-    return Plan(design, folds, others, draw_weights(design, seed=seed + 2), seed)
+    return Plan(design, folds, others, draw_again(design, seed=seed + 2), seed)
 
 
 def candidate_positions(layers: Sequence[int], n_model_layers: int) -> list[int]:
@@ -118,7 +118,7 @@ def _baselines(
     activations: Float[np.ndarray, "sample width"], texts: Sequence[str] | None, plan: Plan
 ) -> dict[str, Estimate]:
     high = plan.design.high
-    known = {} if texts is None else text_baselines(texts, high, folds=plan.folds, weights=plan.weights)
+    known = {} if texts is None else text_baselines(texts, high, folds=plan.folds, draws=plan.draws)
     return known | {"random direction": random_direction(activations, high, folds=plan.folds, seed=plan.seed + 4)}
 
 
@@ -126,7 +126,7 @@ def _readers(activations: Float[np.ndarray, "sample 1 width"], plain: Estimate, 
     high, products = plan.design.high, gram(activations)[0]
     others = {"shrinkage LDA": shrinkage_lda(activations.shape[2]), "logistic regression": logistic_regression}
     return {"difference of means": plain} | {
-        name: auc_estimate(reader_scores(products, high, plan.folds, read), high, plan.weights)
+        name: auc_estimate(reader_scores(products, high, plan.folds, read), high, plan.draws)
         for name, read in others.items()
     }
 

@@ -1,7 +1,7 @@
 """Intervals and permutation p of held-out numbers.
 
 Interval: texts under one instruction, or to one question, are alike, so whole instruction pairs and whole questions are
-drawn again, not single texts.
+drawn again, not single texts, and the tails allow for how few pairs there are.
 p: the poles are swapped and everything is computed anew, directions included. Only such swaps are made as would not
 matter if there were no trait. An instruction has quirks beside the trait, which all its texts share, so its
 pair is swapped as a whole: swapping question by question tears quirks apart and then takes them for a trait.
@@ -13,16 +13,17 @@ from math import comb, prod
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
+from scipy.stats import norm, t
 
 from personascope.crossed import Folds, held_out_scores, is_crossed
 from personascope.directions import question_kind
-from personascope.separation import Design, Estimate, auc, hedges
+from personascope.separation import Design, Estimate, auc, cohens_d, hedges
 
 MOST_EXHAUSTIVE = 1024
 """Up to this many distinct relabellings are all made; beyond, `RANDOM_RELABELLINGS` are drawn."""
 RANDOM_RELABELLINGS = 1000
 DRAWS = 2000
-_TAILS = (0.025, 0.975)
+_TAIL = 0.025
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,14 @@ class Relabellings:
 
     high: Bool[np.ndarray, "relabelling sample"]
     exhaustive: bool
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How often each row counts in each bootstrap draw, and the share of draws beyond either end of the interval."""
+
+    weights: Float64[np.ndarray, "draw sample"]
+    tail: float
 
 
 def relabellings(design: Design, folds: Folds, *, seed: int) -> Relabellings:
@@ -114,18 +123,29 @@ def permutation_p(
     return np.asarray(reached / len(null) if exhaustive else (1 + reached) / (1 + len(null)), dtype=np.float64)
 
 
-def draw_weights(design: Design, *, seed: int, n_draws: int = DRAWS) -> Float64[np.ndarray, "draw sample"]:
-    """How often each row counts when pairs and questions are drawn again with replacement: pair count x question count.
+def draw_again(design: Design, *, seed: int, n_draws: int = DRAWS) -> Draws:
+    """Draw pairs and questions again, with replacement; a row counts as often as its pair times its question.
 
-    The pigeonhole bootstrap (Owen 2007, Ann. Appl. Stat. 1). With one pair only the questions are drawn.
+    Several pairs: the pigeonhole bootstrap (Owen 2007, Ann. Appl. Stat. 1), whose tails are moved out to where they
+    belong with this few pairs (expanded percentiles: Hesterberg 2015, Am. Stat. 69).
+    One pair: half as many questions are drawn as there are. Each held-out text is in the training part of others, so
+    that what two texts have in common counts twice in the variance; half a sample has twice the variance.
     """
     random = np.random.default_rng(seed)
-    weights = np.ones((n_draws, len(design.high)))
-    for group in (design.pair, design.question):
-        ids, row = np.unique(group, return_inverse=True)
-        if len(ids) > 1:
-            weights *= random.multinomial(len(ids), np.full(len(ids), 1 / len(ids)), size=n_draws)[:, row]
-    return weights
+    n_pairs, n_questions = (len(np.unique(group)) for group in (design.pair, design.question))
+    if n_pairs == 1:
+        return Draws(_counts(design.question, n_questions // 2, n_draws, random), _TAIL)
+    both = _counts(design.pair, n_pairs, n_draws, random) * _counts(design.question, n_questions, n_draws, random)
+    reach = np.sqrt(n_pairs / (n_pairs - 1)) * t.ppf(1 - _TAIL, n_pairs - 1)
+    return Draws(both, float(norm.cdf(-reach)))
+
+
+def _counts(
+    group: Int64[np.ndarray, " sample"], size: int, n_draws: int, random: np.random.Generator
+) -> Float64[np.ndarray, "draw sample"]:
+    ids, row = np.unique(group, return_inverse=True)
+    drawn = random.multinomial(size, np.full(len(ids), 1 / len(ids)), size=n_draws)
+    return np.asarray(drawn[:, row], dtype=np.float64)
 
 
 def weighted_auc(
@@ -165,19 +185,20 @@ def weighted_d(
     return d
 
 
-def interval(value: float, draws: Float64[np.ndarray, " draw"]) -> Estimate:
-    """The value with the middle 95 % of its draws; just the value where no draw could be computed."""
-    kept = draws[~np.isnan(draws)]
+def interval(value: float, drawn: Float64[np.ndarray, " draw"], *, tail: float) -> Estimate:
+    """The value with its draws from `tail` to 1 - `tail`; just the value where no draw could be computed."""
+    kept = drawn[~np.isnan(drawn)]
     if len(kept) == 0:
         return Estimate(value, value, value)
-    low, high = np.quantile(kept, _TAILS)
+    low, high = np.quantile(kept, (tail, 1 - tail))
     return Estimate(value, float(low), float(high))
 
 
-def auc_estimate(
-    scores: Float64[np.ndarray, " sample"],
-    high: Bool[np.ndarray, " sample"],
-    weights: Float64[np.ndarray, "draw sample"],
-) -> Estimate:
-    """AUC of held-out scores with its two-way cluster bootstrap interval."""
-    return interval(float(auc(scores, high)), weighted_auc(scores, high, weights))
+def auc_estimate(scores: Float64[np.ndarray, " sample"], high: Bool[np.ndarray, " sample"], draws: Draws) -> Estimate:
+    """AUC of held-out scores with its cluster bootstrap interval."""
+    return interval(float(auc(scores, high)), weighted_auc(scores, high, draws.weights), tail=draws.tail)
+
+
+def d_estimate(scores: Float64[np.ndarray, " sample"], high: Bool[np.ndarray, " sample"], draws: Draws) -> Estimate:
+    """Cohen's d of held-out scores with its cluster bootstrap interval."""
+    return interval(cohens_d(scores, high), weighted_d(scores, high, draws.weights), tail=draws.tail)

@@ -7,7 +7,7 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from personascope.baselines import bag_of_words_gram, random_direction, text_baselines, words
 from personascope.crossed import crossed_folds
 from personascope.separation import Design
-from personascope.uncertainty import draw_weights
+from personascope.uncertainty import draw_again
 
 
 def crossed_design(n_pairs=4, n_questions=8):
@@ -18,7 +18,7 @@ def crossed_design(n_pairs=4, n_questions=8):
 
 def read(texts, design):
     return text_baselines(
-        texts, design.high, folds=crossed_folds(design, seed=0), weights=draw_weights(design, seed=0, n_draws=200)
+        texts, design.high, folds=crossed_folds(design, seed=0), draws=draw_again(design, seed=0, n_draws=200)
     )
 
 

@@ -49,7 +49,7 @@ def test_the_reply_starts_exactly_although_joint_tokens_would_straddle():
 
     class Merging:
         chat_template = None
-        all_special_ids: list[int] = []
+        all_special_ids = ()
 
         def __call__(self, text, *, add_special_tokens):
             return {"input_ids": [hash(part) for part in text.replace("\nw", "\0w").split("\0")]}

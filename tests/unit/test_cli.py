@@ -20,7 +20,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def run(*arguments, **settings):
     return subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, check=False, cwd=settings.pop("cwd", ROOT), **settings
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=settings.pop("cwd", ROOT),
+        **settings,
     )
 
 
@@ -92,16 +97,30 @@ def test_traits_can_be_listed_shown_checked_and_started(tmp_path):
 
 
 def test_the_originals_script_takes_its_flags_and_does_what_they_say(tmp_path):
-    command = ["quick_persona_extract.py", "--model_name", "toy", "--trait", "extraversion", "--save_dir", str(tmp_path)]
+    command = [
+        "quick_persona_extract.py",
+        "--model_name",
+        "toy",
+        "--trait",
+        "extraversion",
+        "--save_dir",
+        str(tmp_path),
+    ]
     done = run(*command, "--layers", "3", "7", "--n_samples", "5")
     assert done.returncode == 0, done.stderr
     with np.load(tmp_path / "toy_extraversion_vectors.npz") as arrays:
-        assert set(arrays) == {"layer_3_vector", "layer_3_vector_norm", "layer_7_vector", "layer_7_vector_norm", "metadata"}
+        assert set(arrays) == {
+            "layer_3_vector",
+            "layer_3_vector_norm",
+            "layer_7_vector",
+            "layer_7_vector_norm",
+            "metadata",
+        }
     assert len((tmp_path / "toy_extraversion_rollouts.jsonl").read_text().splitlines()) == 8 * 5 * 2
     done = run(*command, "--layer_range", "4", "6", "--n_samples", "25")
     with np.load(tmp_path / "toy_extraversion_vectors.npz") as arrays:
         assert {f"layer_{k}_vector" for k in (4, 5, 6)} < set(arrays)
-    assert len((tmp_path / "toy_extraversion_rollouts.jsonl").read_text().splitlines()) >= 8 * 25 * 2
+    assert len((tmp_path / "toy_extraversion_rollouts.jsonl").read_text().splitlines()) == 8 * 26 * 2
     assert run(*command, "--n_samples", "1").returncode == 2
 
 

@@ -29,7 +29,10 @@ def write(path, rows):
         pa = pytest.importorskip("pyarrow")
         from pyarrow.parquet import write_table
 
-        write_table(pa.Table.from_pylist([{**{"pair": None, "question": None, "instruction": None}, **row} for row in rows]), path)
+        write_table(
+            pa.Table.from_pylist([{"pair": None, "question": None, "instruction": None} | row for row in rows]),
+            path,
+        )
     return path
 
 

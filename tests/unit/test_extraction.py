@@ -51,9 +51,7 @@ def test_the_vector_points_where_it_was_planted_as_well_as_the_formula_says(extr
     layer = engine.planted.layer
     spread = engine.spread(Sampling(PROTOCOLS["standard"].max_new_tokens))
     n, n_pairs = 160, 8
-    expected = expected_cosine(
-        spread.reply + spread.instruction * n / n_pairs, engine.gap(layer), n_high=n, n_low=n
-    )
+    expected = expected_cosine(spread.reply + spread.instruction * n / n_pairs, engine.gap(layer), n_high=n, n_low=n)
     raw = extracted.vectors.raw[extracted.vectors.layers.index(layer)]
     cosine = raw @ engine.planted_direction(layer) / np.linalg.norm(raw)
     assert cosine == pytest.approx(expected, abs=0.05)

@@ -25,7 +25,13 @@ def test_numpy_alone_reads_the_vectors_file(tmp_path):
     path, made = tmp_path / "v.npz", vectors()
     write_vectors(path, made)
     with np.load(path) as arrays:
-        assert set(arrays) == {"layer_3_vector", "layer_3_vector_norm", "layer_10_vector", "layer_10_vector_norm", "metadata"}
+        assert set(arrays) == {
+            "layer_3_vector",
+            "layer_3_vector_norm",
+            "layer_10_vector",
+            "layer_10_vector_norm",
+            "metadata",
+        }
         np.testing.assert_array_equal(arrays["layer_10_vector"], made.raw[1])
         assert arrays["layer_3_vector_norm"].dtype == np.float32
         assert np.linalg.norm(arrays["layer_3_vector_norm"]) == pytest.approx(1, abs=1e-6)
@@ -95,7 +101,7 @@ def test_headers_are_checked(tmp_path):
         check_header(told | {"format_version": 99}, "x", tmp_path)
     require_same_model(told["model"], SPEC, tmp_path)
     other = ModelSpec("other/model", 12, 9, "float32")
-    with pytest.raises(ArtifactError, match="12 layers of width 8.*other/model has 12 of width 9"):
+    with pytest.raises(ArtifactError, match=r"12 layers of width 8.*other/model has 12 of width 9"):
         require_same_model(told["model"], other, tmp_path)
 
 

@@ -12,7 +12,8 @@ from personascope.separation import Design, auc, cohens_d
 from personascope.uncertainty import (
     RANDOM_RELABELLINGS,
     auc_estimate,
-    draw_weights,
+    d_estimate,
+    draw_again,
     in_sample_null_auc,
     interval,
     null_auc,
@@ -75,14 +76,14 @@ def test_draws_without_a_pole_are_nan():
 
 
 def test_interval_leaves_out_what_could_not_be_drawn():
-    draws = np.concatenate([np.linspace(0, 1, 1001), [np.nan] * 50])
-    assert vars(interval(0.5, draws)) == pytest.approx({"value": 0.5, "low": 0.025, "high": 0.975})
-    assert vars(interval(0.5, np.array([np.nan]))) == {"value": 0.5, "low": 0.5, "high": 0.5}
+    drawn = np.concatenate([np.linspace(0, 1, 1001), [np.nan] * 50])
+    assert vars(interval(0.5, drawn, tail=0.025)) == pytest.approx({"value": 0.5, "low": 0.025, "high": 0.975})
+    assert vars(interval(0.5, np.array([np.nan]), tail=0.025)) == {"value": 0.5, "low": 0.5, "high": 0.5}
 
 
 def test_draws_are_of_whole_pairs_and_whole_questions():
     design = crossed_design(4, 5)
-    weights = draw_weights(design, seed=0, n_draws=300)
+    weights = draw_again(design, seed=0, n_draws=300).weights
     for weight in weights:
         of_cell = weight.reshape(4, 5, 2)
         assert (of_cell[..., 0] == of_cell[..., 1]).all()
@@ -93,9 +94,30 @@ def test_draws_are_of_whole_pairs_and_whole_questions():
     assert (weights.reshape(300, 4, 5, 2).std(axis=1) > 0).any()
 
 
-def test_one_pair_draws_questions_only():
-    weights = draw_weights(crossed_design(1, 5), seed=0, n_draws=50)
-    assert (weights.sum(axis=1) == 10).all()
+def test_tails_allow_for_few_pairs():
+    tails = {n: draw_again(crossed_design(n, 3), seed=0, n_draws=2).tail for n in (1, 2, 8, 200)}
+    assert tails[1] == 0.025
+    assert tails[2] < 1e-9
+    assert tails[8] == pytest.approx(0.0057, abs=1e-4)
+    assert tails[200] == pytest.approx(0.0242, abs=1e-3)
+
+
+def test_one_pair_draws_half_as_many_questions():
+    weights = draw_again(crossed_design(1, 6), seed=0, n_draws=50).weights
+    assert (weights.sum(axis=1) == 6).all()
+    assert (weights[:, ::2] == weights[:, 1::2]).all()
+
+
+def test_intervals_are_the_quantiles_of_the_draws():
+    design = crossed_design(5, 6)
+    scores = np.random.default_rng(0).normal(size=60) + design.high
+    draws = draw_again(design, seed=0, n_draws=500)
+    for estimate, value, drawn in (
+        (auc_estimate(scores, design.high, draws), auc(scores, design.high), weighted_auc),
+        (d_estimate(scores, design.high, draws), cohens_d(scores, design.high), weighted_d),
+    ):
+        ends = np.nanquantile(drawn(scores, design.high, draws.weights), (draws.tail, 1 - draws.tail))
+        assert (estimate.value, estimate.low, estimate.high) == (value, *ends)
 
 
 def test_interval_widens_when_texts_of_a_pair_are_alike():
@@ -103,8 +125,8 @@ def test_interval_widens_when_texts_of_a_pair_are_alike():
     random = np.random.default_rng(0)
     noise = random.normal(size=120) + design.high
     alike = noise + 2 * random.normal(size=12)[2 * design.pair + design.high]
-    weights = draw_weights(design, seed=0)
-    plain, clustered = (auc_estimate(s, design.high, weights) for s in (noise, alike))
+    draws = draw_again(design, seed=0)
+    plain, clustered = (auc_estimate(s, design.high, draws) for s in (noise, alike))
     assert plain.low < plain.value < plain.high
     assert clustered.high - clustered.low > 2 * (plain.high - plain.low)
 

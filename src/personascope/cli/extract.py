@@ -1,34 +1,12 @@
 """`personascope extract`: a model and a trait in, vectors and the proof of them out."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from personascope.artifacts import finite, read_json
-from personascope.cli.printing import print_best, print_separation, progress_bars
-from personascope.contrast_files import contrast_from_file
-from personascope.contrasts import SOURCES, Contrast
-from personascope.errors import LayerError, UserError
-from personascope.extraction import Extraction
-from personascope.extraction import extract as extract_vectors
-from personascope.prompts import PROTOCOLS, Protocol
-from personascope.report.extraction import write_extraction_report
-from personascope.traits import Trait, load_trait
-
-
-@dataclass(frozen=True)
-class Job:
-    """What to extract and where to put it."""
-
-    trait: Trait
-    contrast: Contrast
-    layers: Sequence[int] | None
-    seed: int
-    save_dir: Path
+from personascope.errors import LayerError
+from personascope.traits import load_trait
 
 
 def extract(
@@ -52,39 +30,15 @@ def extract(
     json_output: Annotated[bool, typer.Option("--json", help="Print the analysis as JSON.")] = False,
 ) -> None:
     """Extract a trait's vectors from a model, with their held-out separation, a picture and a report."""
-    loaded = load_trait(trait)
-    chosen = _protocol(protocol, max_new_tokens)
-    job = Job(loaded, _contrast(loaded, contrast, chosen), _layers(layers, layer_range), seed, save_dir)
+    loaded, wanted = load_trait(trait), _layers(layers, layer_range)
+    # Torch and the libraries of charts and numbers take seconds to import; help and mistakes should not.
+    from personascope.cli.job import Job, contrast_named, protocol_named, run_job
+
+    chosen = contrast_named(loaded, contrast, protocol_named(protocol, max_new_tokens))
+    job = Job(loaded, chosen, wanted, seed, save_dir)
     extraction = run_job(model, job, dtype=dtype, trust_remote_code=trust_remote_code, quiet=json_output)
     if json_output:
-        print(json.dumps(finite(read_json(extraction.analysis_path)), ensure_ascii=False))
-
-
-def run_job(
-    model_name: str, job: Job, *, dtype: str = "auto", trust_remote_code: bool = False, quiet: bool = False
-) -> Extraction:
-    """Open the model, extract, write the report, and print what came of it."""
-    from personascope.models.opening import open_engine
-
-    engine = open_engine(model_name, job.trait, precision=dtype, trust_remote_code=trust_remote_code)
-    layers = list(job.layers) if job.layers is not None else list(range(engine.spec.n_layers))
-    stem = job.save_dir / f"{model_name.replace('/', '_')}_{job.trait.name}"
-    with progress_bars() as progress:
-        extraction = extract_vectors(
-            engine, job.trait, job.contrast, layers=layers, seed=job.seed, stem=stem, progress=progress
-        )
-        tick = progress("report", 1)
-        told = write_extraction_report(extraction, job.trait, notes=engine.notes, stem=stem)
-        tick(1)
-    if not quiet:
-        print_separation(extraction.separation)
-        print_best(extraction.separation, job.trait.name)
-        for note in told.notes:
-            print(f"! {note}")
-        print()
-        for what, path in told.files.items():
-            print(f"{what.capitalize()} saved to: {path}")
-    return extraction
+        print(extraction.analysis_path.read_text(encoding="utf-8"), end="")
 
 
 def parse_layers(text: str) -> list[int]:
@@ -105,16 +59,3 @@ def _layers(layers: str | None, layer_range: tuple[int, int] | None) -> list[int
     if layers is not None:
         return parse_layers(layers)
     return parse_layers(f"{layer_range[0]}-{layer_range[1]}") if layer_range else None
-
-
-def _protocol(name: str, max_new_tokens: int | None) -> Protocol:
-    found = PROTOCOLS.get(name)
-    if found is None:
-        raise UserError(f"there is no protocol {name!r}", hint=f"choose one of {', '.join(PROTOCOLS)}")
-    return replace(found, max_new_tokens=max_new_tokens) if max_new_tokens else found
-
-
-def _contrast(trait: Trait, source: str, protocol: Protocol) -> Contrast:
-    if (make := SOURCES.get(source)) is not None:
-        return make(trait, protocol)
-    return contrast_from_file(Path(source))

@@ -59,7 +59,7 @@ def new(path: Annotated[Path, typer.Argument(help="Where to write the new YAML f
     if path.exists():
         raise TraitError(f"{path} is there already", hint="choose another name")
     lead = (
-        "# A trait of your own. Change every text; keep pairs parallel, alike in length, differing in the trait alone.\n"
+        "# A trait of your own. Change every text; keep the texts of a pair alike in all but the trait.\n"
         f"# Then: personascope traits check {path} && personascope extract MODEL --trait {path}\n"
     )
     text = lead + trait_file("extraversion").replace("name: extraversion", f"name: {path.stem.lower()}", 1)
@@ -82,6 +82,6 @@ def _print_trait(trait: Trait) -> None:
     for question in trait.questions.extract:
         print(f"  {question}")
     print(
-        f"\nand {len(trait.instructions.evaluate)} unseen pairs and {len(trait.questions.evaluate)} unseen questions to "
-        f"evaluate, {len(trait.replies)} matched replies, {len(trait.openers)} openers"
+        f"\nand {len(trait.instructions.evaluate)} unseen pairs and {len(trait.questions.evaluate)} unseen questions "
+        f"to evaluate, {len(trait.replies)} matched replies, {len(trait.openers)} openers"
     )

@@ -21,7 +21,7 @@ class Tokenizer(Protocol):
     """The part of a transformers tokenizer that is used here."""
 
     chat_template: Any
-    all_special_ids: list[int]
+    all_special_ids: Any
 
     def __call__(self, text: str, *, add_special_tokens: bool) -> Any:
         """Token ids of a text."""

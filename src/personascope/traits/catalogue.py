@@ -3,6 +3,7 @@
 A name stands for a file of the catalogue; a path to a YAML file works wherever a name does.
 """
 
+import re
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -52,6 +53,8 @@ def parse_trait(text: str, *, where: str) -> Trait:
     except yaml.YAMLError as error:
         raise TraitError(f"{where} is not YAML ({' '.join(str(error).split())})", hint=_COMPARE) from error
     trait = _validated(fields, where)
+    if not re.fullmatch(r"[\w-]+", trait.name):
+        raise TraitError(f"{where} has the name {trait.name!r}", hint="use one word: it becomes part of file names")
     if not trait.instructions.extract or len(trait.questions.extract) < _FEWEST_QUESTIONS:
         raise TraitError(
             f"{where} has {len(trait.instructions.extract)} instruction pairs and "
