@@ -134,7 +134,9 @@ class CellSums:
         n_cells = int(cell.max()) + 1
         labels = np.ascontiguousarray(high.T, dtype=np.float64)
         rows = [np.flatnonzero(cell == c) for c in range(n_cells)]
-        gram_high = np.stack([gram[:, r] @ labels[r] for r in rows])
+        gram_high = np.empty((n_cells, *labels.shape))
+        for c, r in enumerate(rows):
+            np.matmul(gram[:, r], labels[r], out=gram_high[c])
         gram_all = np.stack([gram[:, r].sum(axis=1) for r in rows])
         return cls(
             gram_high=gram_high,
