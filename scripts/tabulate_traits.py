@@ -35,7 +35,7 @@ def row(name: str, told: dict) -> str:
         f"{best['cohens_d']:.2f}",
         f"{best['relative_norm']:.3f}",
         f"{best['reliability']:.2f}",
-        f"{best['pair_cosine_min']:.2f}",
+        "-" if best["pair_cosine_min"] is None else f"{best['pair_cosine_min']:.2f}",
         f"{whole['baselines']['bag of words']['value']:.2f}",
         f"{whole['baselines']['reply length']['value']:.2f}",
     )

@@ -60,17 +60,6 @@ def check_header(found: Mapping[str, Json], kind: str, path: Path) -> None:
         )
 
 
-def require_same_model(found: Mapping[str, Json], model: ModelSpec, path: Path) -> None:
-    """Raise ArtifactError unless an artifact's header names a model of this shape."""
-    theirs = (found["n_layers"], found["width"])
-    if theirs != (model.n_layers, model.width):
-        raise ArtifactError(
-            f"{path} was made on {found['name']} ({theirs[0]} layers of width {theirs[1]}); {model.name} has "
-            f"{model.n_layers} of width {model.width}",
-            hint="open the model named in the file, or extract new vectors for this one",
-        )
-
-
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a neighbour file, then put it in place in one step.
 

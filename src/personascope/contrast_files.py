@@ -20,8 +20,8 @@ Record = Mapping[str, Any]
 _FORM = "each row needs `prompt`, `pole` (high or low) and, unless only prompts are read, `reply`"
 
 
-def contrast_from_file(path: Path, *, prompts_only: bool = False) -> Contrast:
-    """The contrast in a file; with `prompts_only`, texts are read at their last token and need no reply.
+def contrast_from_file(path: Path) -> Contrast:
+    """The contrast in a file; where no row has a reply, prompts are read as bare texts at their last token.
 
     Raises ContrastError, naming the row, where a field is missing or wrong, and for one-sided data.
     """
@@ -32,6 +32,7 @@ def contrast_from_file(path: Path, *, prompts_only: bool = False) -> Contrast:
         records = list(reader(path))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ContrastError(f"{path} cannot be read ({error})", hint="give a UTF-8 file") from error
+    prompts_only = not any(_label(record.get("reply")) for record in records)
     pairs: dict[str, int] = {}
     questions: dict[str, int] = {}
     rows = tuple(
@@ -51,15 +52,22 @@ def _row(
     pole = str(record.get("pole", "")).strip().lower()
     if pole not in ("high", "low"):
         raise ContrastError(f"{where} has pole {record.get('pole')!r}", hint=_FORM)
-    question = str(record.get("question") or prompt)
-    pair = str(record.get("pair") or "")
+    question = _label(record.get("question")) or f"prompt {prompt}"
+    pair = _label(record.get("pair"))
     return Rollout(
-        Chat(prompt, str(record["instruction"]) if record.get("instruction") else None, raw=prompts_only),
+        Chat(prompt, _label(record.get("instruction")) or None, raw=prompts_only),
         "" if prompts_only else _text(record, "reply", where),
         "high" if pole == "high" else "low",
         pairs.setdefault(pair, len(pairs)),
         questions.setdefault(question, len(questions)),
     )
+
+
+def _label(value: object) -> str:
+    """A cell as text: "" for an empty one, 1 and 1.0 alike, whatever the file's format made of it."""
+    if value is None or value != value:
+        return ""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
 
 
 def _text(record: Record, field: str, where: str) -> str:
@@ -70,7 +78,7 @@ def _text(record: Record, field: str, where: str) -> str:
 
 
 def _jsonl(path: Path) -> Iterator[Record]:
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue

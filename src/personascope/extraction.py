@@ -14,13 +14,13 @@ from jaxtyping import Float32
 from personascope.activations import design_of
 from personascope.artifacts import Json, header, sha256, write_json
 from personascope.contrasts import Contrast
+from personascope.crossed import crossed_folds
 from personascope.directions import difference_of_means
-from personascope.errors import LayerError
 from personascope.gathering import Engine, Gathered, Progress, gather, without_empty
-from personascope.models.protocols import ModelSpec
-from personascope.reading import separate
+from personascope.models.protocols import ModelSpec, check_layers
+from personascope.reading import check_design, separate
 from personascope.separation import Separation, grade
-from personascope.traits import Trait
+from personascope.traits import Trait, problems
 from personascope.vectors import Vectors, write_vectors
 
 
@@ -51,11 +51,12 @@ def extract(
     Raises LayerError, ContrastError or ActivationError where there is nothing to be had.
     """
     spec = engine.spec
-    check_layers(layers, spec)
-    gathered, n_empty = without_empty(
+    check_layers(layers, spec.n_layers)
+    check_contrast(contrast, seed)
+    gathered, dropped = without_empty(
         gather(engine, contrast, layers=layers, seed=seed, stem=stem, progress=progress), contrast.position
     )
-    notes = contrast.notes + ((f"{n_empty} empty replies were left out.",) if n_empty else ())
+    notes = (*engine.notes, *contrast.notes, *_trait_notes(trait), *((dropped,) if dropped else ()))
     tick = progress("statistics", 1)
     separation = _separation(gathered, contrast, spec, seed)
     tick(1)
@@ -67,15 +68,17 @@ def extract(
     return Extraction(vectors, separation, gathered, vectors_path, analysis_path, notes)
 
 
-def check_layers(layers: Sequence[int], spec: ModelSpec) -> None:
-    """Raise LayerError unless the model has all these layers, and there is at least one."""
-    missing = sorted(layer for layer in layers if not 0 <= layer < spec.n_layers)
-    if missing or not layers:
-        told = f"layer {', '.join(map(str, missing))} does not exist" if missing else "no layer was asked for"
-        raise LayerError(
-            f"{told}: {spec.name} has layers 0 to {spec.n_layers - 1}",
-            hint="layer k is the output of decoder block k, counted from 0",
-        )
+def check_contrast(contrast: Contrast, seed: int) -> None:
+    """Raise ContrastError, before anything is run, where nothing could be held out."""
+    design = design_of(contrast.rows)
+    check_design(design, n_samples=len(contrast.rows), n_texts=len(contrast.rows))
+    crossed_folds(design, seed=seed)
+
+
+def _trait_notes(trait: Trait) -> tuple[str, ...]:
+    broken = len(problems(trait))
+    told = f"The trait breaks {broken} of the catalogue's rules; `personascope traits check` tells which."
+    return (told,) if broken else ()
 
 
 def _separation(gathered: Gathered, contrast: Contrast, spec: ModelSpec, seed: int) -> Separation:

@@ -8,6 +8,7 @@ Knows the engine protocols and files; knows no statistics.
 """
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -65,7 +66,7 @@ def gather(
     folder = _parts_folder(stem, plan)
     parts = [range(start, min(start + PART_ROWS, len(rows))) for start in range(0, len(rows), PART_ROWS)]
     for number, part in enumerate(parts):
-        if _part_files(folder, number)[1].exists():
+        if all(file.exists() for file in _part_files(folder, number)):
             tick(len(part))
         else:
             _run_part(engine, contrast, [rows[at] for at in part], layers, _part_files(folder, number), tick)
@@ -80,21 +81,38 @@ def row_seed(seed: int, row: int) -> int:
     return int(np.random.SeedSequence((seed, row)).generate_state(1, np.uint64)[0] >> 1)
 
 
-def without_empty(gathered: Gathered, position: Position) -> tuple[Gathered, int]:
-    """The same without rows that have nothing at the position read (an empty reply), and how many those were.
+def without_empty(gathered: Gathered, position: Position) -> tuple[Gathered, str]:
+    """The same without rows that have nothing at the position read (an empty reply), and a note of them.
 
-    Raises ContrastError if none is left.
+    The partner at the other pole (same pair and question) goes too: without it, questions and instructions
+    would no longer cancel out of the direction. Raises ContrastError if nothing is left.
     """
-    if position == "prompt_last":
-        return gathered, 0
     there = gathered.activations.residuals.n_tokens > 0
+    if position == "prompt_last" or there.all():
+        return gathered, ""
+    cells = _cells(gathered.rollouts)
+    empty = {cell for cell, is_there in zip(cells, there, strict=True) if not is_there}
+    poles = Counter(r.pole for r, is_there in zip(gathered.rollouts, there, strict=True) if not is_there)
+    there &= np.array([cell not in empty for cell in cells])
     if not there.any():
-        raise ContrastError("every reply is empty", hint="raise --max-new-tokens, or look at the rollouts file")
+        raise ContrastError("no question has a reply at both poles", hint="raise --max-new-tokens; look at the replies")
     residuals = gathered.activations.residuals
     kept = Residuals(*(getattr(residuals, name)[there] for name in Residuals.__dataclass_fields__))
     rollouts = tuple(rollout for rollout, keep in zip(gathered.rollouts, there, strict=True) if keep)
     activations = Activations(gathered.activations.layers, kept)
-    return replace(gathered, rollouts=rollouts, activations=activations), int((~there).sum())
+    note = f"Empty replies ({poles['high']} high, {poles['low']} low) were left out with their partners."
+    return replace(gathered, rollouts=rollouts, activations=activations), note
+
+
+def _cells(rollouts: Sequence[Rollout]) -> list[tuple[int, int, int]]:
+    """Pair, question and repeat of each row: what a high and a low row share."""
+    seen: Counter[tuple[int, int, str]] = Counter()
+    cells = []
+    for rollout in rollouts:
+        place = (rollout.pair, rollout.question, rollout.pole)
+        cells.append((rollout.pair, rollout.question, seen[place]))
+        seen[place] += 1
+    return cells
 
 
 def _plan(spec: ModelSpec, contrast: Contrast, layers: Sequence[int], seed: int) -> dict[str, Json]:
@@ -124,11 +142,14 @@ class _Files:
         manifest = self._path("manifest.json")
         if not manifest.exists():
             return False
-        told = read_json(manifest)
-        check_header(told, KIND, manifest)
-        if told["settings"] != plan:
+        try:
+            told = read_json(manifest)
+            check_header(told, KIND, manifest)
+        except ArtifactError:
             return False
-        return all(self._path(name).exists() and sha256(self._path(name)) == told["made_from"][name] for name in _NAMES)
+        files, hashes = {name: self._path(name) for name in _NAMES}, told.get("made_from", {})
+        whole = all(file.exists() and sha256(file) == hashes.get(name) for name, file in files.items())
+        return whole and told.get("settings") == plan
 
     def write(
         self, plan: dict[str, Json], rollouts: Sequence[Rollout], residuals: Sequence[Residuals], layers: Sequence[int]
@@ -150,12 +171,9 @@ _NAMES = ("rollouts.jsonl", "activations.safetensors")
 
 
 def _parts_folder(stem: Path, plan: Json) -> Path:
-    """The folder of finished parts of just this plan; one of another plan is emptied."""
-    folder = stem.with_name(f"{stem.name}_parts")
-    note = folder / "plan.json"
-    if not (note.exists() and read_json(note) == plan):
-        shutil.rmtree(folder, ignore_errors=True)
-        write_json(note, plan)
+    """The folder of finished parts of just this plan; its name tells plans apart."""
+    folder = stem.with_name(f"{stem.name}_parts_{digest(plan)}")
+    write_json(folder / "plan.json", plan)
     return folder
 
 

@@ -74,7 +74,7 @@ def read_rollouts(path: Path) -> Iterator[Rollout]:
         for number, line in enumerate(file, 1):
             try:
                 yield Rollout.from_line(line)
-            except (ValueError, KeyError) as error:
+            except (ValueError, KeyError, TypeError) as error:
                 raise ArtifactError(
                     f"line {number} of {path} is no rollout ({error})", hint="delete the file and run extract again"
                 ) from error

@@ -59,7 +59,7 @@ class LayerReading:
     vector_magnitude: float
     """Length of the raw difference of means, residual-stream units."""
     relative_norm: float
-    """`vector_magnitude` over the mean length of an activation."""
+    """rho at strength 1: `vector_magnitude` over the mean residual norm (of a token, where that is known)."""
     split_half_cosine: float
     """Mean over random halves of the questions."""
     reliability: float

@@ -39,7 +39,7 @@ def write_vectors(path: Path, vectors: Vectors) -> None:
 
     def write(part: Path) -> None:
         with part.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+            np.savez(file, **arrays)
 
     write_whole(path, write)
 

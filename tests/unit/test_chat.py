@@ -68,3 +68,8 @@ def test_the_reply_starts_exactly_although_joint_tokens_would_straddle():
 def test_digests_tell_templates_apart():
     digests = {form(t).digest for t in (tiny_models.TEMPLATE, tiny_models.NO_SYSTEM, tiny_models.THINKING, None)}
     assert len(digests) == 4
+
+
+def test_a_date_in_the_template_is_one_fixed_day():
+    dated = "{{ date_string if date_string is defined else 'today' }}" + tiny_models.TEMPLATE
+    assert form(dated).text(CHAT).startswith("01 Jan 2025<|system|>")

@@ -120,7 +120,7 @@ def test_the_originals_script_takes_its_flags_and_does_what_they_say(tmp_path):
     done = run(*command, "--layer_range", "4", "6", "--n_samples", "25")
     with np.load(tmp_path / "toy_extraversion_vectors.npz") as arrays:
         assert {f"layer_{k}_vector" for k in (4, 5, 6)} < set(arrays)
-    assert len((tmp_path / "toy_extraversion_rollouts.jsonl").read_text().splitlines()) == 8 * 26 * 2
+    assert len((tmp_path / "toy_extraversion_rollouts.jsonl").read_text().splitlines()) == 8 * 25 * 2
     assert run(*command, "--n_samples", "1").returncode == 2
 
 

@@ -79,9 +79,20 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path, name, content):
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+def test_numbers_are_labels_too_and_zero_is_one_of_them(tmp_path, ending):
+    rows = [
+        {"prompt": f"p{n}", "reply": "r", "pole": pole, "question": question, "pair": 0}
+        for n, (pole, question) in enumerate([("high", 0), ("low", 0), ("high", 1), ("low", 1)])
+    ]
+    found = contrast_from_file(write(tmp_path / f"mine.{ending}", rows)).rows
+    assert [row.question for row in found] == [0, 0, 1, 1] and {row.pair for row in found} == {0}
+    assert all(row.chat.instruction is None for row in found)
+
+
 def test_prompts_need_no_reply_and_say_what_they_confound(tmp_path):
     rows = [{"prompt": "Hurrah", "pole": "high"}, {"prompt": "Alas", "pole": "low"}]
-    contrast = contrast_from_file(write(tmp_path / "mine.jsonl", rows), prompts_only=True)
+    contrast = contrast_from_file(write(tmp_path / "mine.jsonl", rows))
     assert contrast.position == "prompt_last" and "topic" in contrast.notes[0]
     assert all(row.chat.raw for row in contrast.rows)
 

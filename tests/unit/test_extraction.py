@@ -1,18 +1,19 @@
 """The main job on the toy engine: files, their content, and that they say what was planted."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from personascope.contrasts import from_prompts, from_replies, from_rollouts
 from personascope.directions import expected_cosine
-from personascope.errors import ActivationError, LayerError
+from personascope.errors import ActivationError, ContrastError, LayerError
 from personascope.extraction import extract
 from personascope.models.opening import toy_for
 from personascope.models.protocols import Sampling
 from personascope.models.toy import Planted, ToyModel
-from personascope.prompts import PROTOCOLS
+from personascope.prompts import PROTOCOLS, Protocol
 from personascope.traits import load_trait
 
 TRAIT = load_trait("extraversion")
@@ -97,12 +98,26 @@ def test_given_texts_make_vectors_too(tmp_path, make):
     assert found.vectors.raw.shape == (12, 64) and np.isfinite(found.vectors.raw).all()
 
 
-@pytest.mark.parametrize("layers", [[12], [-1, 3], [0, 99]])
+@pytest.mark.parametrize("layers", [[12], [-1, 3], [0, 99], [3, 3]])
 def test_a_layer_that_does_not_exist_is_an_error_before_anything_runs(tmp_path, layers):
     engine = toy_for(TRAIT)
-    with pytest.raises(LayerError, match="does not exist"):
+    with pytest.raises(LayerError, match=r"does not exist|named twice"):
         run(engine, tmp_path / "toy", layers=layers)
     assert engine.n_forwards == 0 and not list(tmp_path.iterdir())
+
+
+def test_a_design_that_leaves_nothing_to_hold_out_is_refused_before_anything_runs(tmp_path):
+    engine = toy_for(TRAIT)
+    one_question = replace(STANDARD, rows=tuple(row for row in STANDARD.rows if row.question == 0 and row.pair == 0))
+    with pytest.raises(ContrastError):
+        run(engine, tmp_path / "toy", one_question)
+    assert engine.n_forwards == 0 and not list(tmp_path.iterdir())
+
+
+def test_a_paper_protocol_repeats_its_cells(tmp_path):
+    protocol = Protocol("repeats", pairs=3, questions=4, repeats=3, max_new_tokens=8)
+    found = run(toy_for(TRAIT), tmp_path / "toy", from_rollouts(TRAIT, protocol))
+    assert found.separation.n_high == 3 * 4 * 3 and found.separation.n_questions == 4
 
 
 class Broken(ToyModel):

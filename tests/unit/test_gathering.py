@@ -1,6 +1,7 @@
 """An interrupted run goes on from its last whole part; what is on disk is not run again."""
 
-import numpy as np
+from dataclasses import replace
+
 import pytest
 
 from personascope import gathering
@@ -8,7 +9,6 @@ from personascope.contrasts import from_replies, from_rollouts
 from personascope.errors import ArtifactError, ContrastError
 from personascope.gathering import gather, row_seed, without_empty
 from personascope.models.opening import toy_for
-from personascope.models.protocols import Residuals
 from personascope.prompts import PROTOCOLS
 from personascope.traits import load_trait
 
@@ -96,13 +96,16 @@ def test_given_replies_are_read_not_written(tmp_path):
 def test_empty_replies_are_left_out_and_counted(tmp_path):
     found = run(toy_for(TRAIT), tmp_path / "a")
     residuals = found.activations.residuals
+    assert without_empty(found, "reply_mean") == (found, "")
     residuals.n_tokens[:3] = 0
-    kept, n_empty = without_empty(found, "reply_mean")
-    assert n_empty == 3 and len(kept.rollouts) == len(kept.activations.residuals.n_tokens) == 77
+    kept, note = without_empty(found, "reply_mean")
+    assert len(kept.rollouts) == len(kept.activations.residuals.n_tokens) == 76
+    assert sum(row.pole == "high" for row in kept.rollouts) == 38
+    assert "(2 high, 1 low)" in note
     residuals.n_tokens[:] = 0
-    with pytest.raises(ContrastError, match="every reply is empty"):
+    with pytest.raises(ContrastError, match="no question has a reply at both poles"):
         without_empty(found, "reply_mean")
-    assert without_empty(found, "prompt_last")[1] == 0
+    assert without_empty(found, "prompt_last") == (found, "")
 
 
 def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path, monkeypatch):
@@ -116,8 +119,27 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path, monkeypat
     assert not list(tmp_path.rglob("*.part")) and not list(tmp_path.glob("*.safetensors"))
 
 
-def test_pooled_arrays_are_all_that_grows(tmp_path):
-    found = run(toy_for(TRAIT), tmp_path / "a").activations.residuals
-    sizes = {name: getattr(found, name).nbytes for name in Residuals.__dataclass_fields__}
-    n, layers, width = found.reply_mean.shape
-    assert sizes["reply_mean"] == sizes["prompt_last"] == n * layers * width * np.dtype(np.float32).itemsize
+def test_a_damaged_manifest_is_made_again(tmp_path):
+    run(toy_for(TRAIT), tmp_path / "a")
+    (tmp_path / "a_manifest.json").write_text("{")
+    assert not run(toy_for(TRAIT), tmp_path / "a").reused
+
+
+def test_other_weights_under_the_same_name_are_read_anew(tmp_path):
+    """A model that was trained further must not be given its old activations."""
+    run(toy_for(TRAIT), tmp_path / "a")
+    engine = toy_for(TRAIT)
+    engine._spec = replace(engine.spec, weights="others")
+    assert not run(engine, tmp_path / "a").reused
+
+
+def test_a_part_without_its_rollouts_is_run_again(tmp_path, small_parts):
+    stopped = toy_for(TRAIT)
+    stopped.__class__ = Interrupted
+    Interrupted.left = 35
+    with pytest.raises(KeyboardInterrupt):
+        run(stopped, tmp_path / "a")
+    next(tmp_path.rglob("00001.jsonl")).unlink()
+    fresh = toy_for(TRAIT)
+    run(fresh, tmp_path / "a")
+    assert fresh.n_forwards == len(CONTRAST.rows) - 20

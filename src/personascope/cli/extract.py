@@ -47,7 +47,10 @@ def parse_layers(text: str) -> list[int]:
         found: list[int] = []
         for part in text.replace(",", " ").split():
             first, dash, last = part.partition("-")
-            found += range(int(first), int(last if dash else first) + 1)
+            named = range(int(first), int(last if dash else first) + 1)
+            if not named:
+                raise ValueError
+            found += named
     except ValueError as error:
         raise LayerError(f"{text!r} names no layers", hint="write them as 15,16,20-24, counted from 0") from error
     if not found:
@@ -56,6 +59,8 @@ def parse_layers(text: str) -> list[int]:
 
 
 def _layers(layers: str | None, layer_range: tuple[int, int] | None) -> list[int] | None:
+    if layers is not None and layer_range is not None:
+        raise LayerError("both --layers and --layer-range are given", hint="give one of them")
     if layers is not None:
         return parse_layers(layers)
     return parse_layers(f"{layer_range[0]}-{layer_range[1]}") if layer_range else None

@@ -51,7 +51,7 @@ def run_job(
             engine, job.trait, job.contrast, layers=layers, seed=job.seed, stem=stem, progress=progress
         )
         tick = progress("report", 1)
-        told = write_extraction_report(extraction, job.trait, notes=engine.notes, stem=stem)
+        told = write_extraction_report(extraction, job.trait, stem)
         tick(1)
     if not quiet:
         print_separation(extraction.separation)

@@ -31,11 +31,11 @@ def list_traits() -> None:
 @app.command()
 def show(trait: _TRAIT, yaml: Annotated[bool, typer.Option("--yaml", help="Print the whole file.")] = False) -> None:
     """Show what a trait is, and the texts that bring it out."""
+    loaded = load_trait(trait)
     if yaml:
-        path = Path(trait)
-        print(path.read_text(encoding="utf-8") if path.exists() else trait_file(trait), end="")
-        return
-    _print_trait(load_trait(trait))
+        print(trait_file(trait), end="")
+    else:
+        _print_trait(loaded)
 
 
 @app.command()
@@ -56,8 +56,9 @@ def check(trait: _TRAIT) -> None:
 @app.command()
 def new(path: Annotated[Path, typer.Argument(help="Where to write the new YAML file.")]) -> None:
     """Start a trait of your own from a commented copy of a shipped one."""
-    if path.exists():
-        raise TraitError(f"{path} is there already", hint="choose another name")
+    if path.exists() or path.suffix not in (".yaml", ".yml"):
+        found = f"{path} is there already" if path.exists() else f"{path} has no ending .yaml"
+        raise TraitError(found, hint="choose another name, such as mine.yaml")
     lead = (
         "# A trait of your own. Change every text; keep the texts of a pair alike in all but the trait.\n"
         f"# Then: personascope traits check {path} && personascope extract MODEL --trait {path}\n"

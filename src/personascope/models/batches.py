@@ -17,6 +17,8 @@ from personascope.errors import ModelError
 from personascope.models.chat import Tokens
 
 _SHORTEST_PREFIX = 8
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "ALLOC_FAILED")
+"""How processors (Linux, Windows) and cuBLAS say it, in plain RuntimeErrors."""
 _MOST_PREFIX_TOKENS = 2048
 """Key-value memory of prefixes is bounded by this: 45 MB on a 135M model in bfloat16."""
 
@@ -145,4 +147,6 @@ def run_halving(rows: Sequence[Row], run: Callable[[Sequence[Row]], None]) -> No
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "not enough memory" in str(error)
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return any(told in str(error) for told in _OUT_OF_MEMORY)

@@ -1,8 +1,8 @@
 """From a chat to token ids, and where its reply lies in them.
 
 A chat model's own template is used, probed rather than guessed: whether it takes a system turn, and
-whether it has a switch for thinking (which is turned off). A base model gets a plain question-and-answer
-frame. Token ids of prompt and reply are joined exactly where the model would start to write.
+whether it has switches for thinking (turned off) and for the date (one fixed day). A base model gets a
+plain question-and-answer frame. Token ids of prompt and reply are joined exactly where the model would start to write.
 
 Knows tokenizers; knows nothing of weights.
 """
@@ -14,6 +14,8 @@ from typing import Any, Protocol, runtime_checkable
 from personascope.models.protocols import Chat
 
 _MARKER = "zqxjk"
+_SWITCHES: tuple[tuple[str, bool | str], ...] = (("enable_thinking", False), ("date_string", "01 Jan 2025"))
+"""Set where a template has them: no thinking, and one fixed day, so that prompts are the same tomorrow."""
 
 
 @runtime_checkable
@@ -51,7 +53,7 @@ class ChatFormat:
     tokenizer: Tokenizer
     has_template: bool
     takes_system: bool
-    settings: tuple[tuple[str, bool], ...]
+    settings: tuple[tuple[str, bool | str], ...]
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -111,7 +113,7 @@ def chat_format(tokenizer: Tokenizer) -> ChatFormat:
     """What this tokenizer's chat template can do, found by rendering a marker through it."""
     if not getattr(tokenizer, "chat_template", None):
         return ChatFormat(tokenizer, has_template=False, takes_system=False, settings=())
-    settings = (("enable_thinking", False),) if _mentions(tokenizer, "enable_thinking") else ()
+    settings = tuple((switch, value) for switch, value in _SWITCHES if _mentions(tokenizer, switch))
     takes_system = _renders_system(tokenizer)
     return ChatFormat(tokenizer, has_template=True, takes_system=takes_system, settings=settings)
 

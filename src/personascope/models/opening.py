@@ -3,9 +3,11 @@
 Knows every engine; nothing above it does.
 """
 
+import hashlib
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 import transformers
 from torch import Tensor, nn
@@ -13,7 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from personascope.errors import ModelError
 from personascope.models import default_model
-from personascope.models.chat import chat_format
+from personascope.models.chat import Tokens, chat_format
 from personascope.models.huggingface import HuggingFaceModel, Limits, Loaded
 from personascope.models.protocols import ModelSpec
 from personascope.models.residual import find_blocks, prove_edits
@@ -35,7 +37,7 @@ def open_model(
 ) -> HuggingFaceModel:
     """The engine for a model by Hub name, folder, or `smollm2-135m` (the default model).
 
-    Probes the model once: blocks are found, edits are proven to land, prefixes to be shared exactly.
+    Probes the model once: blocks are found, edits proven to land, texts to read the same in a batch as alone.
     Raises ModelError where the model cannot be had or fails the proof.
     """
     source = default_model.default_model_source() if name == default_model.NAME else name
@@ -84,6 +86,7 @@ def engine_for(
         dtype=str(first.dtype).removeprefix("torch."),
         revision=revision,
         template=form.digest,
+        weights=_fingerprint(model),
     )
     loaded = Loaded(
         model=model,
@@ -93,7 +96,47 @@ def engine_for(
         ends=_ends(model, tokenizer),
         context=int(getattr(text_config, "max_position_embeddings", None) or 2**31),
     )
-    return HuggingFaceModel(loaded, limits or _limits(first.device))
+    engine = HuggingFaceModel(loaded, limits or _limits(first.device))
+    _prove_batches(engine, probe.numbers(24))
+    return engine
+
+
+def _prove_batches(engine: HuggingFaceModel, ids: list[int]) -> None:
+    """Check that two texts of unlike length read the same in one batch with a shared prefix as each alone.
+
+    Raises ModelError where they do not: a model that ignores position ids, or keeps more than keys and values.
+    """
+    texts = [Tokens(ids, len(ids) - 4), Tokens([*ids[:12], ids[1]], 12)]
+    layers = list(range(engine.spec.n_layers))
+    try:
+        together = engine.read_tokens(texts, ["same", "same"], layers=layers).reply_mean
+        alone = np.concatenate([engine.read_tokens([text], [None], layers=layers).reply_mean for text in texts])
+    except (ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
+        raise ModelError(
+            f"texts of {engine.spec.name} cannot be run together ({error})",
+            hint="recurrent and hybrid architectures are not supported yet; use a transformer decoder",
+        ) from error
+    gap = np.linalg.norm(together - alone, axis=-1) / np.linalg.norm(alone, axis=-1)
+    loosest = {"float32": 1e-3}.get(engine.spec.dtype, 0.1)
+    if not gap.max() <= loosest:
+        raise ModelError(
+            f"a text of {engine.spec.name} reads differently in a batch (by {gap.max():.1%} of its residual)",
+            hint="the model ignores position ids or attention masks; its numbers could not be trusted",
+        )
+
+
+def _fingerprint(model: Any) -> str:
+    """A short hash of values spread over all weights: another training of the same model has another one."""
+    hashed = hashlib.sha256()
+    for name, weight in model.named_parameters():
+        flat = weight.detach().flatten()
+        some = flat[:: max(1, flat.numel() // _WEIGHTS_HASHED)].float().cpu().numpy()
+        hashed.update(name.encode() + some.tobytes())
+    return hashed.hexdigest()[:12]
+
+
+_WEIGHTS_HASHED = 512
+"""Of each tensor."""
 
 
 class _Probe:
@@ -101,9 +144,12 @@ class _Probe:
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        vocabulary = model.get_input_embeddings().weight.shape[0]
-        numbers = [(7 + 31 * i) % vocabulary for i in range(5)]
-        self._ids = torch.tensor([numbers], device=next(model.parameters()).device)
+        self._vocabulary = model.get_input_embeddings().weight.shape[0]
+        self._ids = torch.tensor([self.numbers(5)], device=next(model.parameters()).device)
+
+    def numbers(self, n: int) -> list[int]:
+        """Token ids, spread over the vocabulary."""
+        return [(7 + 31 * i) % self._vocabulary for i in range(n)]
 
     def logits(self) -> Tensor:
         output = self._model(input_ids=self._ids, use_cache=False)
@@ -126,7 +172,7 @@ def _dtype(precision: Precision, device: torch.device) -> torch.dtype:
 
 
 def _limits(device: torch.device) -> Limits:
-    return Limits() if device.type == "cpu" else Limits(tokens=32_768, rows=256, kept_tokens=131_072)
+    return Limits() if device.type == "cpu" else Limits(tokens=32_768, kept_tokens=131_072)
 
 
 def _load(name: str, source: str, dtype: torch.dtype, *, revision: str | None, trust_remote_code: bool) -> Any:

@@ -13,6 +13,8 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from personascope.errors import LayerError
+
 Pole = Literal["high", "low"]
 POLES: tuple[Pole, Pole] = ("high", "low")
 
@@ -36,7 +38,8 @@ class Chat:
 class ModelSpec:
     """Which model an artifact belongs to.
 
-    `template` is a short hash of the chat template, or "" where the model reads raw text.
+    `template` is a short hash of the chat template, or "" where the model reads raw text; `weights` is one of
+    the weights, so that a model trained further under the same name is told apart.
     """
 
     name: str
@@ -46,6 +49,7 @@ class ModelSpec:
     revision: str | None = None
     adapter: str | None = None
     template: str = ""
+    weights: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,18 @@ class Generation:
     residuals: Residuals | None
 
 
+def check_layers(layers: Sequence[int], n_layers: int) -> None:
+    """Raise LayerError unless a model of `n_layers` has all of `layers`, each named once, at least one."""
+    hint = f"the model has layers 0 to {n_layers - 1}; layer k is the output of decoder block k, counted from 0"
+    if not layers:
+        raise LayerError("no layer was asked for", hint=hint)
+    missing = sorted({layer for layer in layers if not 0 <= layer < n_layers})
+    if missing:
+        raise LayerError(f"layer {', '.join(map(str, missing))} does not exist", hint=hint)
+    if len(set(layers)) < len(layers):
+        raise LayerError("a layer is named twice", hint="name each layer once")
+
+
 @runtime_checkable
 class Generates(Protocol):
     """Can answer chats."""
@@ -95,6 +111,11 @@ class Generates(Protocol):
     @property
     def spec(self) -> ModelSpec:
         """Which model this is."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of results must know about how chats are put to this model."""
         ...
 
     def generate(

@@ -12,7 +12,8 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor, nn
 
-from personascope.errors import LayerError, ModelError
+from personascope.errors import ModelError
+from personascope.models.protocols import check_layers
 
 Edit = Callable[[Tensor], Tensor]
 """From the residual stream [sample token width] to the edited one, same shape."""
@@ -31,7 +32,7 @@ def reading(blocks: Sequence[nn.Module], layers: Sequence[int], reader: Reader) 
 
     Raises LayerError for a layer that the model does not have, ModelError if a layer was never reached.
     """
-    require_layers(blocks, layers)
+    check_layers(list(layers), len(blocks))
     idle = set(layers)
 
     def hook_for(layer: int) -> Callable[[nn.Module, object, object], None]:
@@ -54,7 +55,7 @@ def edited(blocks: Sequence[nn.Module], edits: Mapping[int, Edit]) -> Iterator[N
 
     Raises LayerError for a layer that the model does not have, ModelError if an edit never ran.
     """
-    require_layers(blocks, list(edits))
+    check_layers(list(edits), len(blocks))
     idle = set(edits)
 
     def hook_for(layer: int) -> Callable[[nn.Module, object, object], object]:
@@ -111,21 +112,11 @@ def _with_stream(output: object, stream: Tensor) -> object:
     return (stream, *output[1:]) if isinstance(output, tuple) else stream
 
 
-def require_layers(blocks: Sequence[nn.Module], layers: Sequence[int]) -> None:
-    """Raise LayerError unless the model has all of `layers`."""
-    missing = sorted(layer for layer in layers if not 0 <= layer < len(blocks))
-    if missing:
-        raise LayerError(
-            f"layer {', '.join(map(str, missing))} does not exist: the model has layers 0 to {len(blocks) - 1}",
-            hint="layer k is the output of decoder block k, counted from 0; choose layers the model has",
-        )
-
-
 def _require_ran(idle: set[int], what: str) -> None:
     if idle:
         raise ModelError(
             f"{what} at layer {', '.join(map(str, sorted(idle)))} never ran",
-            hint="the model did not call these blocks; run `personascope check MODEL`",
+            hint="the model did not call these blocks; please report its name",
         )
 
 
@@ -175,7 +166,7 @@ def prove_edits(blocks: Sequence[nn.Module], logits: Callable[[], Tensor]) -> No
         if not (before_alike and torch.equal(moved[layer], add(plain[layer]))):
             raise ModelError(
                 f"an edit after block {layer} did not land there",
-                hint="please report the model's name; run `personascope check MODEL` for details",
+                hint="the blocks found are not the ones that carry the stream; please report the model's name",
             )
         if not bool((moved_logits - plain_logits).abs().max() > 0):
             raise ModelError(

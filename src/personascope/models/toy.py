@@ -26,8 +26,16 @@ from string import punctuation
 import numpy as np
 from jaxtyping import Float64
 
-from personascope.errors import LayerError
-from personascope.models.protocols import Chat, Generation, ModelSpec, Reply, Residuals, Sampling, Tick
+from personascope.models.protocols import (
+    Chat,
+    Generation,
+    ModelSpec,
+    Reply,
+    Residuals,
+    Sampling,
+    Tick,
+    check_layers,
+)
 
 BRIGHT = ("cheerful", "sunny", "lively", "eager", "merry", "radiant", "jolly", "bubbly")
 DULL = ("gloomy", "dreary", "weary", "listless", "glum", "drab", "sullen", "torpid")
@@ -87,7 +95,7 @@ class ToyModel:
         self.n_forwards = 0
         self._seed = seed
         self._leanings = dict(leanings or {})
-        _check([planted.layer], planted.n_layers)
+        check_layers([planted.layer], planted.n_layers)
         self._plane = np.linalg.qr(self._effects(1.0, "plane", [""], n_rows=2)[0].T)[0].T
         self._half_gaps = np.stack([self.gap(k) / 2 * self.planted_direction(k) for k in range(planted.n_layers)])
         made_of = repr((planted, seed, sorted(self._leanings.items()))).encode()
@@ -113,13 +121,13 @@ class ToyModel:
 
     def planted_direction(self, layer: int) -> Float64[np.ndarray, " width"]:
         """The unit direction FROM low TO high; between layers j and k the cosine is cos(0.2 (j - k))."""
-        _check([layer], self.planted.n_layers)
+        check_layers([layer], self.planted.n_layers)
         angle = _TURN * (layer - self.planted.layer)
         return np.asarray(np.cos(angle) * self._plane[0] + np.sin(angle) * self._plane[1])
 
     def gap(self, layer: int) -> float:
         """How far the poles' expected means lie apart at a layer, in residual-stream units: one persona gap."""
-        _check([layer], self.planted.n_layers)
+        check_layers([layer], self.planted.n_layers)
         return float(self.planted.gap * 2.0 ** -(((layer - self.planted.layer) / _REACH) ** 2))
 
     def spread(self, sampling: Sampling) -> Spread:
@@ -154,7 +162,8 @@ class ToyModel:
         The numbers behind row i come from `seeds[i]` alone, so the same seed under another leaning moves words from
         dull to bright and nothing else. At temperature 0 words that tie are told apart by the chat, not by the seed.
         """
-        _check(() if layers is None else layers, self.planted.n_layers)
+        if layers is not None:
+            check_layers(layers, self.planted.n_layers)
         replies = tuple(self._replies(chats, sampling, seeds))
         if layers is not None:
             return Generation(replies, self.residuals(chats, [r.text for r in replies], layers=layers, tick=tick))
@@ -167,7 +176,7 @@ class ToyModel:
         self, chats: Sequence[Chat], replies: Sequence[str], *, layers: Sequence[int], tick: Tick | None = None
     ) -> Residuals:
         """The residuals of each chat with its reply at `layers`; raises LayerError for one the model lacks."""
-        _check(layers, self.planted.n_layers)
+        check_layers(layers, self.planted.n_layers)
         shape = (len(chats), len(layers), self.planted.width)
         means, lasts = np.full(shape, np.nan, np.float32), np.empty(shape, np.float32)
         norms = np.full(shape[:2], np.nan, np.float32)
@@ -222,13 +231,6 @@ class ToyModel:
         if instructed or reply in self._leanings:
             return [instructed] + [instructed or self._leanings[reply]] * len(reply.split())
         return _running(reply.split())
-
-
-def _check(layers: Sequence[int], n_layers: int) -> None:
-    lacking = [layer for layer in layers if not 0 <= layer < n_layers]
-    if lacking:
-        hint = f"choose from 0 (the first block) to {n_layers - 1} (the last)"
-        raise LayerError(f"layers {lacking} are not among the {n_layers} layers of this toy model", hint=hint)
 
 
 def _plain(word: str) -> str:

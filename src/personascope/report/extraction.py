@@ -16,16 +16,16 @@ from personascope.traits import Trait
 _EXAMPLES = 6
 
 
-def write_extraction_report(extraction: Extraction, trait: Trait, *, notes: Sequence[str], stem: Path) -> ReportInput:
+def write_extraction_report(extraction: Extraction, trait: Trait, stem: Path) -> ReportInput:
     """Write `<stem>_analysis.png` and `<stem>_report.html`; what they tell."""
     picture, report = (stem.with_name(f"{stem.name}_{ending}") for ending in ("analysis.png", "report.html"))
-    told = _told(extraction, trait, notes=notes, picture=picture, report=report)
+    told = _told(extraction, trait, picture=picture, report=report)
     write_picture(picture, told)
     write_report(report, told)
     return told
 
 
-def _told(extraction: Extraction, trait: Trait, *, notes: Sequence[str], picture: Path, report: Path) -> ReportInput:
+def _told(extraction: Extraction, trait: Trait, *, picture: Path, report: Path) -> ReportInput:
     metadata, gathered = extraction.vectors.metadata, extraction.gathered
     spec = ModelSpec(**metadata["model"])
     return ReportInput(
@@ -36,7 +36,7 @@ def _told(extraction: Extraction, trait: Trait, *, notes: Sequence[str], picture
         high=design_of(gathered.rollouts).high,
         settings=_settings(extraction),
         examples=tuple(_examples(gathered.rollouts)),
-        notes=(*notes, *extraction.notes),
+        notes=extraction.notes,
         files={
             "vectors": extraction.vectors_path,
             "numbers": extraction.analysis_path,

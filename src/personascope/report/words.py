@@ -98,7 +98,7 @@ LAYER_COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "vector length",
-        "in residual-stream units (as a share of the mean length of an activation)",
+        "in residual-stream units (rho at strength 1: as a share of a token's mean residual norm)",
         lambda r: f"{decimals(r.vector_magnitude)} ({decimals(r.relative_norm)})",
     ),
     Column(

@@ -65,9 +65,9 @@ def parse_trait(text: str, *, where: str) -> Trait:
 
 
 def trait_file(name: str) -> str:
-    """The YAML text of a trait of the catalogue. Raises TraitError for an unknown name."""
+    """The YAML text of a trait, by name or path as for `load_trait`. Raises TraitError for an unknown name."""
     load_trait(name)
-    return _text(name.lower())
+    return _text(name.lower()) if name.lower() in catalogue_names() else Path(name).read_text(encoding="utf-8")
 
 
 _COMPARE = "compare it with a shipped file: personascope traits show extraversion --yaml"
