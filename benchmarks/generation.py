@@ -61,7 +61,7 @@ def main() -> None:
 @torch.inference_mode()
 def _plain(engine: HuggingFaceModel, chats: list, new_tokens: int, *, second: bool) -> int:
     """What peers do: transformers' own generate, and for activations the whole texts once more."""
-    form, model = engine._loaded.chat_format, engine._model
+    form, model = engine._loaded.chat_format, engine._loaded.model
     tokenizer = form.tokenizer
     batch = tokenizer([form.text(chat) for chat in chats], return_tensors="pt", padding=True, padding_side="left")
     written = model.generate(**batch, do_sample=True, max_new_tokens=new_tokens, pad_token_id=tokenizer.pad_token_id)

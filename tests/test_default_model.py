@@ -86,18 +86,19 @@ def test_the_same_seed_gives_the_same_bytes(engine, tmp_path):
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
-def test_matched_replies_separate_evil_from_kind(engine, tmp_path):
-    """A result that must reproduce: given evil and kind replies are told apart on domains not seen."""
+def test_matched_replies_separate_outgoing_from_reserved(engine, tmp_path):
+    """A result that must reproduce (docs/traits.md): given replies are told apart on domains not seen."""
+    trait = load_trait("extraversion")
     found = extract(
         engine,
-        TRAIT,
-        from_replies(TRAIT, PROTOCOLS["standard"]),
+        trait,
+        from_replies(trait, PROTOCOLS["standard"]),
         layers=list(range(10, 24)),
         seed=0,
-        stem=tmp_path / "evil",
+        stem=tmp_path / "extraversion",
         progress=quiet,
     )
-    assert found.separation.nested_auc.low > 0.7 and found.separation.p < 0.05
+    assert found.separation.nested_auc.low > 0.8 and found.separation.p < 0.05
     told = json.loads(found.analysis_path.read_text())
     assert told["settings"]["contrast"] == "replies"
 

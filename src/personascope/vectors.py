@@ -39,7 +39,7 @@ def write_vectors(path: Path, vectors: Vectors) -> None:
 
     def write(part: Path) -> None:
         with part.open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type]
 
     write_whole(path, write)
 

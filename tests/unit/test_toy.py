@@ -241,7 +241,7 @@ def test_another_truth_is_another_model():
 
 
 def test_a_layer_that_is_not_there_is_refused():
-    with pytest.raises(LayerError, match="4 layers"):
+    with pytest.raises(LayerError, match="layer 7 does not exist"):
         ToyModel(Planted(n_layers=4))
     for ask in (ToyModel().gap, ToyModel().planted_direction):
         for layer in (-1, 12):

@@ -19,6 +19,7 @@ from personascope.models.batches import Layout, Row, by_token_budget, layout, ro
 from personascope.models.cache import Prefixes, prefixed_cache, prefixes_in
 from personascope.models.chat import ChatFormat, Tokens
 from personascope.models.decoding import Batch, Step, Tally, write
+from personascope.models.forward import Forward
 from personascope.models.pooling import Pooling, empty_residuals, put
 from personascope.models.protocols import (
     Chat,
@@ -30,7 +31,7 @@ from personascope.models.protocols import (
     Tick,
     check_layers,
 )
-from personascope.models.residual import reading, stopping_after, stopping_early
+from personascope.models.residual import reading
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class HuggingFaceModel:
     """`Generates` and `ReadsResiduals` over a loaded model. Made by `opening.open_model`."""
 
     def __init__(self, loaded: Loaded, limits: Limits | None = None) -> None:
-        self._model: Any = loaded.model
+        self._forward = Forward(loaded.model, loaded.blocks)
         self._loaded = loaded
         self._limits = limits or Limits()
         self._special = frozenset(loaded.chat_format.tokenizer.all_special_ids) | loaded.ends
@@ -102,7 +103,7 @@ class HuggingFaceModel:
             pooling = Pooling(laid, layers, self._special)
             cache = prefixed_cache(self.spec.n_layers, laid, prefixes, room=0) if laid.n_cached else None
             with reading(self._loaded.blocks, layers, pooling):
-                self._run_to(max(layers), laid.ids, laid.positions, laid.mask, cache)
+                self._forward.up_to(max(layers), laid.ids, laid.positions, laid.mask, cache)
             put(whole, [row.sample for row in batch], pooling.residuals())
             if tick:
                 tick(len(batch))
@@ -161,7 +162,7 @@ class HuggingFaceModel:
         cache = prefixed_cache(self.spec.n_layers, laid, prefixes, room=sampling.max_new_tokens)
         batch = Batch(laid.mask, laid.positions, cache, self._loaded.ends)
         if layers is None:
-            logits = self._logits(laid.ids, laid.positions, laid.mask, cache)
+            logits = self._forward.logits(laid.ids, laid.positions, laid.mask, cache)
             write(batch, logits, self._stepper(cache, None), sampling=sampling, seeds=seeds, tick=tick)
             return batch, None
         tally = Tally(layers, len(seeds))
@@ -170,7 +171,7 @@ class HuggingFaceModel:
             tally.add(rows, torch.tensor([token >= 0 and token not in self._special for token in ids.tolist()]))
 
         with reading(self._loaded.blocks, layers, tally.note):
-            logits = self._logits(laid.ids, laid.positions, laid.mask, cache)
+            logits = self._forward.logits(laid.ids, laid.positions, laid.mask, cache)
             last = tally.newest().cpu().numpy()
             step = self._stepper(cache, max(layers))
             write(batch, logits, step, sampling=sampling, seeds=seeds, counted=counted, tick=tick)
@@ -181,8 +182,7 @@ class HuggingFaceModel:
         longest = max((len(tokens.ids) for tokens in samples), default=0)
         if longest + room > self._loaded.context:
             raise ContrastError(
-                f"a text of {longest} tokens{f' and {room} new ones' if room else ''} is longer than the model's "
-                f"context of {self._loaded.context}",
+                f"a text of {longest} tokens (and {room} new ones) is longer than the context, {self._loaded.context}",
                 hint="shorten the longest text or ask for fewer new tokens",
             )
         if any(tokens.start == 0 for tokens in samples):
@@ -196,43 +196,16 @@ class HuggingFaceModel:
         alone = [Row(i, Tokens(list(prefix), len(prefix))) for i, prefix in enumerate(distinct)]
         for batch in by_token_budget(alone, self._limits.tokens):
             laid = layout(batch, self._device)
-            # Room for one token makes the cache keep what it is shown.
-            cache = prefixed_cache(self.spec.n_layers, laid, {}, room=1)
-            self._run_to(self.spec.n_layers - 1, laid.ids, laid.positions, laid.mask, cache)
+            cache = prefixed_cache(self.spec.n_layers, laid, {}, room=1)  # with room, a cache keeps what it is shown
+            self._forward.up_to(self.spec.n_layers - 1, laid.ids, laid.positions, laid.mask, cache)
             prefixes |= prefixes_in(cache, [tuple(row.tokens.ids) for row in batch])
         return prefixes
 
     def _stepper(self, cache: Cache, deepest: int | None) -> Any:
         def forward(step: Step, wanted: bool) -> Tensor:
             if wanted or deepest is None:
-                return self._logits(step.ids, step.positions, step.mask, cache)
-            self._run_to(deepest, step.ids, step.positions, step.mask, cache)
+                return self._forward.logits(step.ids, step.positions, step.mask, cache)
+            self._forward.up_to(deepest, step.ids, step.positions, step.mask, cache)
             return step.ids
 
         return forward
-
-    def _logits(self, ids: Tensor, positions: Tensor, mask: Tensor, cache: Cache) -> Tensor:
-        """Logits after the last token of each row, [row vocabulary]."""
-        output = self._model(
-            input_ids=ids,
-            position_ids=positions,
-            attention_mask=mask,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        logits: Tensor = output.logits[:, -1]
-        return logits
-
-    def _run_to(self, layer: int, ids: Tensor, positions: Tensor, mask: Tensor, cache: Cache | None) -> None:
-        """Run the blocks up to and with `layer`, for what hooks and cache make of them."""
-        with stopping_after(self._loaded.blocks[layer]):
-            stopping_early(
-                lambda: self._model(
-                    input_ids=ids,
-                    position_ids=positions,
-                    attention_mask=mask,
-                    past_key_values=cache,
-                    use_cache=cache is not None,
-                )
-            )
