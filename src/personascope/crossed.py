@@ -198,13 +198,14 @@ def project(
 
 
 def _scores_of(sums: CellSums, folds: Folds) -> Float64[np.ndarray, "labelling sample"]:
-    fits = fit(sums, folds.trains)
-    scores = np.empty((sums.n_high.shape[1], len(folds.cell)))
-    for c in range(len(folds.trains)):
-        rows = np.flatnonzero(folds.cell == c)
-        one = Fits(*(value[c : c + 1] for value in (fits.n_high, fits.n_low, fits.length, fits.midpoint)))
-        scores[:, rows] = project(sums, rows, folds.trains[c : c + 1], one)[0].T
-    return scores
+    """Each sample projected by the fit of its own cell."""
+    fits, own = fit(sums, folds.trains), folds.cell
+    use = folds.trains[own].astype(np.float64)
+    to_high = np.einsum("sc,csl->sl", use, sums.gram_high)
+    to_low = np.einsum("sc,cs->s", use, sums.gram_all)[:, None] - to_high
+    raw = to_high / np.maximum(fits.n_high, 1)[own] - to_low / np.maximum(fits.n_low, 1)[own] - fits.midpoint[own]
+    length = fits.length[own]
+    return np.divide(raw, length, out=np.zeros_like(raw), where=length > 0).T
 
 
 @dataclass(frozen=True)

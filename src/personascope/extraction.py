@@ -16,6 +16,7 @@ from personascope.artifacts import Json, header, sha256, write_json
 from personascope.contrasts import Contrast
 from personascope.crossed import crossed_folds
 from personascope.directions import difference_of_means
+from personascope.errors import ContrastError
 from personascope.gathering import Engine, Gathered, Progress, gather, without_empty
 from personascope.models.protocols import ModelSpec, check_layers
 from personascope.reading import check_design, separate
@@ -71,6 +72,12 @@ def extract(
 def check_contrast(contrast: Contrast, seed: int) -> None:
     """Raise ContrastError, before anything is run, where nothing could be held out."""
     design = design_of(contrast.rows)
+    one_sided = [pair for pair in np.unique(design.pair) if len(np.unique(design.high[design.pair == pair])) == 1]
+    if one_sided:
+        raise ContrastError(
+            f"{len(one_sided)} instruction pairs of {contrast.source} have rows of one pole only",
+            hint="a pair is a high and a low wording of one instruction; give both the same `pair`, or leave it out",
+        )
     check_design(design, n_samples=len(contrast.rows), n_texts=len(contrast.rows))
     crossed_folds(design, seed=seed)
 

@@ -114,6 +114,15 @@ def test_a_design_that_leaves_nothing_to_hold_out_is_refused_before_anything_run
     assert engine.n_forwards == 0 and not list(tmp_path.iterdir())
 
 
+def test_pairs_of_one_pole_are_refused_before_anything_runs(tmp_path):
+    """Swapping the poles of such pairs would leave relabellings with one pole: no null at all."""
+    engine = toy_for(TRAIT)
+    rows = tuple(row for row in STANDARD.rows if (row.pole == "high") == (row.pair < 4))
+    with pytest.raises(ContrastError, match="8 instruction pairs"):
+        run(engine, tmp_path / "toy", replace(STANDARD, rows=rows))
+    assert engine.n_forwards == 0
+
+
 def test_a_paper_protocol_repeats_its_cells(tmp_path):
     protocol = Protocol("repeats", pairs=3, questions=4, repeats=3, max_new_tokens=8)
     found = run(toy_for(TRAIT), tmp_path / "toy", from_rollouts(TRAIT, protocol))
