@@ -205,7 +205,8 @@ def _scores_of(sums: CellSums, folds: Folds) -> Float64[np.ndarray, "labelling s
     to_low = np.einsum("sc,cs->s", use, sums.gram_all)[:, None] - to_high
     raw = to_high / np.maximum(fits.n_high, 1)[own] - to_low / np.maximum(fits.n_low, 1)[own] - fits.midpoint[own]
     length = fits.length[own]
-    return np.divide(raw, length, out=np.zeros_like(raw), where=length > 0).T
+    scores = np.divide(raw, length, out=np.zeros_like(raw), where=length > 0)
+    return np.asarray(scores.T, dtype=np.float64)
 
 
 @dataclass(frozen=True)

@@ -126,8 +126,14 @@ def test_the_originals_script_takes_its_flags_and_does_what_they_say(tmp_path):
 
 def test_ctrl_c_exits_130_and_leaves_nothing_half_written(tmp_path):
     command = [sys.executable, "-m", "personascope", "extract", "toy", "--trait", "evil", "--protocol", "paper"]
+    # A test run in the background ignores SIGINT, and its children would inherit that.
     running = subprocess.Popen(
-        [*command, "-o", str(tmp_path)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=ROOT
+        [*command, "-o", str(tmp_path)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        cwd=ROOT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while not list(tmp_path.rglob("plan.json")) and time.monotonic() < deadline:
