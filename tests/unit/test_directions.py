@@ -1,5 +1,7 @@
 """Directions against loop-written oracles and their laws."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -64,11 +66,10 @@ def test_direction_ignores_a_shift_of_all_samples(seed, shift):
 
 
 def test_means_of_float32_are_taken_in_float64():
-    x = np.full((40_000, 1, 1), 0.1, dtype=np.float32)
-    x[::2] += np.float32(1e-3)
-    high = np.arange(40_000) % 2 == 0
-    exact = float(x[0, 0, 0]) - float(x[1, 0, 0])
-    assert difference_of_means(x, high)[0, 0] == pytest.approx(exact, rel=1e-10)
+    x = np.random.default_rng(0).normal(1e4, 1.0, size=(5000, 1, 2)).astype(np.float32)
+    high = np.arange(5000) % 2 == 0
+    exact = x[high].astype(np.float64).mean(axis=0) - x[~high].astype(np.float64).mean(axis=0)
+    np.testing.assert_allclose(difference_of_means(x, high), exact, rtol=1e-9)
     assert difference_of_means(x, high).dtype == gram(x[:4]).dtype == np.float64
 
 
@@ -94,21 +95,39 @@ def test_centring_within_poles():
     np.testing.assert_allclose(centred_within(gram(x)[0], high), own @ own.T, atol=1e-10)
 
 
-@pytest.mark.parametrize(("n_high", "n_low"), [(3, 3), (4, 9), (12, 12)])
-@pytest.mark.parametrize("skewed", [False, True])
-def test_spread_is_unbiased(n_high, n_low, skewed):
-    if skewed and n_high < 4:
-        pytest.skip("below four a pole the estimate is unbiased for normal samples only")
-    random = np.random.default_rng(3)
-    variance = np.array([4.0, 1.0, 1.0, 0.5])
+@pytest.mark.parametrize(("n_high", "n_low"), [(4, 4), (4, 6), (5, 4)])
+def test_spread_is_the_mean_over_all_differences_of_different_samples(n_high, n_low):
     high = np.arange(n_high + n_low) < n_high
-    n_sets = 600
-    raw = random.exponential(size=(n_sets, len(high), 4)) if skewed else random.normal(size=(n_sets, len(high), 4))
-    sets = raw * np.sqrt(variance) + high[:, None]
-    found = np.array([spread(x @ x.T, high) for x in sets])
-    error = found.std(axis=0) / np.sqrt(n_sets)
-    assert abs(found[:, 0].mean() - variance.sum()) < 4 * error[0]
-    assert abs(found[:, 1].mean() - (variance**2).sum()) < 4 * error[1]
+    x = np.random.default_rng(3).exponential(size=(len(high), 4)) + high[:, None]
+    poles = x[high], x[~high]
+
+    def mean_square(one, two, four_differ):
+        squares = []
+        for i, j in permutations(range(len(one)), 2):
+            for k, m in permutations(range(len(two)), 2):
+                if not four_differ or len({i, j, k, m}) == 4:
+                    squares.append(((one[i] - one[j]) @ (two[k] - two[m])) ** 2 / 4)
+        return np.mean(squares)
+
+    share = [(len(pole) - 1) / (len(high) - 2) for pole in poles]
+    expected = sum(s**2 * mean_square(pole, pole, True) for s, pole in zip(share, poles, strict=True))
+    expected += 2 * share[0] * share[1] * mean_square(*poles, False)
+    trace, trace_square = spread(x @ x.T, high)
+    assert trace_square == pytest.approx(expected)
+    assert trace == pytest.approx(sum(s * pole.var(axis=0, ddof=1).sum() for s, pole in zip(share, poles, strict=True)))
+
+
+def test_spread_of_three_a_pole_is_unbiased_for_normal_samples():
+    high, random = np.arange(6) < 3, np.random.default_rng(4)
+    found = np.array([spread(x @ x.T, high) for x in random.normal(size=(600, 6, 200))])
+    np.testing.assert_allclose(found.mean(axis=0), 200, rtol=0.05)
+
+
+def test_spread_of_related_samples_without_relations_is_the_plain_trace():
+    x, high, _, _ = crossed()
+    products = gram(x)[0]
+    trace, _ = spread_of_related(products, high, np.eye(len(high), dtype=bool))
+    assert trace == pytest.approx(np.trace(centred_within(products, high)) / (len(high) - 1))
 
 
 def test_spread_of_related_samples_is_nearly_unbiased_where_spread_is_not():
