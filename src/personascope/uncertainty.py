@@ -186,12 +186,15 @@ def weighted_d(
 
 
 def interval(value: float, drawn: Float64[np.ndarray, " draw"], *, tail: float) -> Estimate:
-    """The value with its draws from `tail` to 1 - `tail`; just the value where no draw could be computed."""
+    """The value with its draws from `tail` to 1 - `tail`, reaching at least to the value itself.
+
+    With two or three groups to draw the draws can all lie on one side of it. Just the value where there is none.
+    """
     kept = drawn[~np.isnan(drawn)]
     if len(kept) == 0:
         return Estimate(value, value, value)
     low, high = np.quantile(kept, (tail, 1 - tail))
-    return Estimate(value, float(low), float(high))
+    return Estimate(value, min(float(low), value), max(float(high), value))
 
 
 def auc_estimate(scores: Float64[np.ndarray, " sample"], high: Bool[np.ndarray, " sample"], draws: Draws) -> Estimate:

@@ -252,3 +252,9 @@ def test_in_sample_null_uses_half_swapped_labellings_only():
             rates.append(roc_auc_score(labels, x[:, 0] @ direction))
     assert len(rates) == 3
     assert in_sample_null_auc(gram(x)[0], made(design), design.high) == pytest.approx(np.mean(rates))
+
+
+@pytest.mark.parametrize("drawn", [[0.0, 0.0, 0.0], [1.0, 1.0], [0.1, 0.2, np.nan]])
+def test_an_interval_reaches_its_own_value(drawn):
+    found = interval(0.5, np.array(drawn), tail=0.025)
+    assert found.low <= found.value <= found.high

@@ -25,9 +25,10 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ),
     (
         "Null",
-        "What the same procedure gives when there is nothing to find: the labels high and low are swapped at "
-        "random and everything is computed again. p is the share of such runs that do at least as well at their "
-        "best layer.",
+        "What the same procedure gives on swapped labels: the poles of whole instruction pairs are swapped and "
+        "everything is computed again. p is the share of such runs that do at least as well at their best layer. "
+        "The dashed line is not the chance level (that is 0.5): where the trait is strong it rises too, because "
+        "a relabelling that swaps few pairs keeps most of the trait.",
     ),
     (
         "Gap and strength",
