@@ -32,7 +32,7 @@ def main() -> None:
         first, last = asked.layer_range
         layers = asked.layers or list(range(first, last + 1))
         contrast = from_rollouts(trait, with_samples(asked.n_samples, trait))
-        run_job(asked.model_name, Job(trait, contrast, layers, 0, asked.save_dir))
+        run_job(asked.model_name, Job(trait, contrast, layers, 0, asked.save_dir, trial=None))
 
     run(job)
 

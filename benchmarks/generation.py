@@ -12,9 +12,10 @@ from collections.abc import Callable
 
 import torch
 
-from personascope.models.huggingface import HuggingFaceModel, Limits
+from personascope.models.huggingface import HuggingFaceModel
 from personascope.models.opening import open_model
 from personascope.models.protocols import Sampling
+from personascope.models.running import Limits
 from personascope.prompts import PROTOCOLS, prompts
 from personascope.traits import load_trait
 

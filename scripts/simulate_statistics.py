@@ -25,19 +25,25 @@ from personascope.directions import (
     spread,
     spread_of_related,
 )
-from personascope.layer_reading import Plan, read_layer, tabulate
+from personascope.layer_reading import Plan, null_line, read_layer, tabulate
 from personascope.reading import nested
-from personascope.separation import Design, auc
-from personascope.uncertainty import (
-    Draws,
+from personascope.relabelling import (
     Relabellings,
-    auc_estimate,
-    draw_again,
+    balanced,
+    balanced_null_auc,
     in_sample_null_auc,
     null_auc,
     permutation_p,
     relabellings,
     swapped,
+)
+from personascope.separation import Design, auc
+from personascope.uncertainty import (
+    FEWEST_GROUPS,
+    advantage_estimate,
+    draw_again,
+    interval,
+    weighted_auc,
 )
 
 WIDTH = 576
@@ -181,7 +187,7 @@ def leakage(sets: int) -> None:
                 d_eff = effective_dimension(*spread(products, design.high), width=WIDTH)
                 formula.append(in_sample_null(d_eff, n_high=160, n_low=160))
                 others = relabellings(design, crossed_folds(design, seed=k), seed=k)
-                relabelled.append(in_sample_null_auc(products, others, design.high))
+                relabelled.append(in_sample_null_auc(products, balanced(others, design.high), design.high))
                 seen.append(float(auc(products @ pole_weights(design.high, np.ones(320, bool)), design.high)))
                 for kind in kinds:
                     scores = held_out_scores(products, design.high[None], split(design, kind, k))[0]
@@ -276,52 +282,114 @@ def final_direction_auc(x: np.ndarray, design: Design, world: World) -> float:
     return float(norm.cdf(gap / np.sqrt(variance)))
 
 
-def ours(design: Design, seed: int) -> Draws:
-    """The draws that intervals are made of."""
-    return draw_again(design, seed=seed)
+def drawn_ends(scores: np.ndarray, design: Design, seed: int) -> tuple[tuple[float, float], tuple[float, float], int]:
+    """Our interval, also where there are too few groups for us to give it; the plain one; and the number of groups.
+
+    The plain one is without our two corrections: as many questions as there are, and plain percentiles.
+    """
+    draws = draw_again(design, seed=seed)
+    value, drawn = float(auc(scores, design.high)), weighted_auc(scores, design.high, draws.weights)
+    ours = interval(value, drawn, tail=draws.tail)
+    if len(np.unique(design.pair)) == 1:
+        ids, row = np.unique(design.question, return_inverse=True)
+        whole = np.random.default_rng(seed).multinomial(len(ids), np.full(len(ids), 1 / len(ids)), size=2000)
+        drawn = weighted_auc(scores, design.high, whole[:, row].astype(np.float64))
+    plain = interval(value, drawn, tail=0.025)
+    return (ours.low, ours.high), (plain.low, plain.high), draws.n_groups
 
 
-def plain(design: Design, seed: int) -> Draws:
-    """The same without our two corrections: as many questions as there are, and plain percentiles."""
-    if len(np.unique(design.pair)) > 1:
-        return Draws(draw_again(design, seed=seed).weights, 0.025)
-    ids, row = np.unique(design.question, return_inverse=True)
-    drawn = np.random.default_rng(seed).multinomial(len(ids), np.full(len(ids), 1 / len(ids)), size=2000)
-    return Draws(drawn[:, row].astype(np.float64), 0.025)
+Setting = tuple[str, Design, World]
+
+
+def coverage_settings() -> list[Setting]:
+    """Design, its name, and what is planted."""
+    crossed = {f"{n} x {m}": crossed_design(n, m) for n, m in ((8, 20), (8, 4), (6, 20), (5, 20), (4, 10), (2, 20))}
+    planted = [(0.0, 0.0, 0.0), (0.0, 1.6, 0.0), (0.2, 2.6, 0.0), (0.4, 0.0, 0.0), (0.4, 2.6, 0.0), (0.2, 2.6, 0.5)]
+    settings = [("8 x 20", crossed["8 x 20"], World(quirk=q, trait=t, uneven=u)) for q, t, u in planted]
+    settings += [(name, design, World(quirk=0.2, trait=2.6)) for name, design in crossed.items() if name != "8 x 20"]
+    settings += [("1 x 20", crossed_design(1, 20), World(trait=t)) for t in (0.0, 3.0, 6.0)]
+    settings += [(f"1 x {n}", crossed_design(1, n), World(trait=3.0)) for n in (10, 6, 4)]
+    settings += [("replies, 8 domains x 3", replies_design(8, 3), World(trait=t)) for t in (0.0, 3.0, 8.0)]
+    settings += [("replies, 4 domains x 6", replies_design(4, 6), World(trait=3.0))]
+    return settings + [("no partners, 20 + 20", loose_design(20, 20), World(trait=t)) for t in (0.0, 3.0)]
 
 
 def coverage(sets: int) -> None:
     """How often the 95 % interval holds the truth, when a trait is planted."""
-    big, five, four, two = (crossed_design(*size) for size in ((8, 20), (5, 20), (4, 10), (2, 20)))
-    settings = [("8 x 20", big, q, t, u) for q, t, u in ((0.0, 0.0, 0.0), (0.0, 1.6, 0.0), (0.2, 2.6, 0.0))]
-    settings += [("8 x 20", big, q, t, u) for q, t, u in ((0.4, 0.0, 0.0), (0.4, 2.6, 0.0), (0.2, 2.6, 0.5))]
-    settings += [("5 x 20", five, 0.2, 2.6, 0.0), ("4 x 10", four, 0.2, 2.6, 0.0), ("2 x 20", two, 0.2, 2.6, 0.0)]
-    settings += [("1 x 20", crossed_design(1, 20), 0.0, t, 0.0) for t in (0.0, 3.0, 6.0)]
-    settings += [("replies, 8 domains x 3", replies_design(8, 3), 0.0, t, 0.0) for t in (0.0, 3.0)]
-    settings += [("no partners, 20 + 20", loose_design(20, 20), 0.0, t, 0.0) for t in (0.0, 3.0)]
 
     def rows() -> Iterable[list[object]]:
-        for name, design, quirk, trait, uneven in settings:
-            world = World(quirk=quirk, trait=trait, uneven=uneven)
+        for name, design, world in coverage_settings():
             found, ends, own = [], [], []
             for k in range(sets):
                 x = draw(world, design, k)
                 scores = held_out_scores(gram(x)[0], design.high[None], crossed_folds(design, seed=k))[0]
                 found.append(float(auc(scores, design.high)))
-                estimates = [auc_estimate(scores, design.high, made(design, k)) for made in (ours, plain)]
-                ends.append([(e.low, e.high) for e in estimates])
+                ours, plain, n_groups = drawn_ends(scores, design, k)
+                ends.append((ours, plain))
                 own.append(final_direction_auc(x, design, world))
-            (low, plain_low), (high, plain_high) = np.array(ends).T
-            truths = np.mean(found), np.array(own)
+            there = ~np.isnan(np.array(ends)[:, 0, 0])
+            (low, plain_low), (high, plain_high) = np.array(ends)[there].T
+            truths = np.mean(found), np.array(own)[there]
             inside = [f"{np.mean((low <= truth) & (truth <= high)):.3f}" for truth in truths]
             inside.append(f"{np.mean((plain_low <= truths[1]) & (truths[1] <= plain_high)):.3f}")
-            above = f"{np.mean(low > np.array(own)):.3f}"
-            wide = f"{np.mean(high - low):.2f}"
-            yield [name, quirk, trait, uneven, mean_sd(found), f"{np.mean(own):.3f}", wide, *inside, above]
+            given = f"{there.mean():.3f}" if n_groups >= FEWEST_GROUPS else "never"
+            planted = (world.quirk, world.trait, world.uneven)
+            told = (mean_sd(found), f"{np.mean(own):.3f}", f"{np.mean(high - low):.2f}")
+            yield [name, *planted, given, *told, *inside, f"{np.mean(low > truths[1]):.3f}"]
 
-    head = "design|quirk sd|planted gap|unevenness|held-out AUC|final direction's AUC|mean width"
+    head = "design|quirk sd|planted gap|unevenness|interval given|held-out AUC|final direction's AUC|mean width"
     head += "|holds mean held-out AUC|holds final direction's AUC|plain percentiles hold it|lower end above it"
     table("Coverage of the 95 % interval", head, rows())
+
+
+def advantage(sets: int) -> None:
+    """How often the interval of a difference between two readers of the same texts holds it, and wrongly excludes 0."""
+
+    def rows() -> Iterable[list[object]]:
+        for name, design in (("8 x 20", crossed_design(8, 20)), ("replies, 8 domains x 3", replies_design(8, 3))):
+            for quirk, blur in ((0.2, 0.0), (0.2, 1.0), (0.4, 0.0), (0.4, 1.0)):
+                world = World(quirk=quirk, trait=2.6, n_layers=2)
+                found = []
+                for k in range(sets):
+                    x, folds = draw(world, design, k), crossed_folds(design, seed=k)
+                    x[:, 1] += blur * np.random.default_rng([2, k]).normal(size=x[:, 1].shape)
+                    one, other = (held_out_scores(g, design.high[None], folds)[0] for g in gram(x))
+                    found.append(advantage_estimate(one, other, design.high, draw_again(design, seed=k)))
+                value, low, high = np.array([(e.value, e.low, e.high) for e in found]).T
+                truth = value.mean()
+                holds, above = np.mean((low <= truth) & (truth <= high)), np.mean(low > 0)
+                yield [name, quirk, blur, mean_sd(value), f"{np.mean(high - low):.2f}", f"{holds:.3f}", f"{above:.3f}"]
+
+    head = (
+        "design|quirk sd|noise added to the rival|difference of AUCs|mean width|holds mean difference|lower end above 0"
+    )
+    table("Advantage over another reader of the same texts", head, rows())
+
+
+def null_95(sets: int) -> None:
+    """The 95th percentile of the null as a trait is planted: all relabellings, the balanced ones, and ours."""
+
+    def rows() -> Iterable[list[object]]:
+        designs = {f"{n} x 20": crossed_design(n, 20) for n in (8, 6, 5)}
+        designs["replies, 8 domains x 3"] = replies_design(8, 3)
+        for name, design in designs.items():
+            for trait in (0.0, 2.6, 5.0, 10.0):
+                ends, above = [], []
+                for k in range(sets):
+                    products = gram(draw(World(quirk=0.2, trait=trait), design, k))[0]
+                    folds = crossed_folds(design, seed=k)
+                    others = relabellings(design, folds, seed=k)
+                    labels = balanced(others, design.high)
+                    half = Relabellings(labels, others.exhaustive)
+                    nulls = [null_auc(products, o, folds) for o in (others, half)]
+                    nulls.append(balanced_null_auc(products, labels, design.high, folds))
+                    ends.append([null_line(null) for null in nulls])
+                    seen = float(auc(held_out_scores(products, design.high[None], folds)[0], design.high))
+                    above.append(seen > ends[-1][-1])
+                yield [name, trait, *(mean_sd(end) for end in np.array(ends).T), f"{np.mean(above):.3f}"]
+
+    head = "design|planted gap|all relabellings|those that half agree|the same, trait taken out (ours)|AUC above ours"
+    table("The 95th percentile of the null, quirk sd 0.2", head, rows())
 
 
 def layer_choice(sets: int) -> None:
@@ -335,7 +403,8 @@ def layer_choice(sets: int) -> None:
             for k in range(sets):
                 x, folds = draw(world, design, k), crossed_folds(design, seed=k)
                 others = relabellings(design, folds, seed=k)
-                plan = Plan(design, folds, others, draw_again(design, seed=k, n_draws=20), k)
+                draws = draw_again(design, seed=k, n_draws=20)
+                plan = Plan(design, folds, others, balanced(others, design.high), draws, k)
                 read = [read_layer(x[:, [at]], at, plan) for at in range(10)]
                 readings = tabulate(read, range(10), exhaustive=others.exhaustive)
                 top = max(readings, key=lambda r: r.auc.value)
@@ -381,7 +450,9 @@ TABLES: tuple[Callable[[int], None], ...] = (
     dimension,
     false_positives,
     other_designs,
+    null_95,
     coverage,
+    advantage,
     layer_choice,
     recovery,
 )

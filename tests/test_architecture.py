@@ -13,12 +13,17 @@ ROOT = Path(personascope.__file__).parent
 MODULES = sorted(path for path in ROOT.rglob("*.py"))
 
 TIERS = (
-    {"errors", "traits", "prompts", "models.protocols"},
+    {"errors", "traits", "neutral", "suggestions", "prompts", "models.protocols"},
     {
         "directions", "separation", "crossed", "layer_reading", "reading", "readers", "baselines", "uncertainty",
+        "relabelling", "transfer",
+        "text_measures", "wording", "evidence", "verdict", "window",
+        "dose_response", "steering_proof",
     },
     {
-        "artifacts", "rollouts", "activations", "contrasts", "contrast_files", "gathering", "vectors", "extraction",
+        "artifacts", "rollouts", "activations", "contrasts", "contrast_files", "plans", "gathering", "vectors",
+        "extraction", "evaluation", "steering", "steering_files", "steered_replies", "steered_samples", "calibration",
+        "proving", "trying", "steering_words", "self_check", "check_bench", "vectors_check",
     },
     {"models"},
     {"report", "cli", "__main__"},

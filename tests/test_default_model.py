@@ -10,10 +10,10 @@ from personascope.contrasts import from_replies, from_rollouts
 from personascope.extraction import extract
 from personascope.models import default_model
 from personascope.models.default_model import cache_dir, default_model_source
-from personascope.models.huggingface import Limits
 from personascope.models.opening import open_model
 from personascope.models.protocols import Chat, Sampling
 from personascope.models.residual import reading
+from personascope.models.running import Limits
 from personascope.prompts import PROTOCOLS, Protocol, prompts
 from personascope.traits import load_trait
 

@@ -7,8 +7,8 @@ import transformers
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from personascope.models.huggingface import Limits
 from personascope.models.opening import engine_for
+from personascope.models.running import Limits
 
 SPECIAL = ["<pad>", "<s>", "</s>", "<|user|>", "<|system|>", "<|model|>"]
 CHARACTERS = string.ascii_letters + string.digits + string.punctuation + " \n"

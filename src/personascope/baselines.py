@@ -14,7 +14,6 @@ from scipy.sparse import csr_array
 from personascope.crossed import Folds, held_out_scores
 from personascope.directions import gram
 from personascope.separation import Estimate, auc
-from personascope.uncertainty import Draws, auc_estimate
 
 RANDOM_DIRECTIONS = 20
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
@@ -25,20 +24,13 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-def text_baselines(
-    texts: Sequence[str],
-    high: Bool[np.ndarray, " sample"],
-    *,
-    folds: Folds,
-    draws: Draws,
-) -> dict[str, Estimate]:
-    """Held-out AUC of the number of words, and of the words alone."""
+def text_scores(
+    texts: Sequence[str], high: Bool[np.ndarray, " sample"], folds: Folds
+) -> dict[str, Float64[np.ndarray, " sample"]]:
+    """Held-out scores of the texts by their number of words, and by the words alone."""
     length = np.array([float(len(words(text))) for text in texts])
     grams = {"reply length": gram(length[:, None, None])[0], "bag of words": bag_of_words_gram(texts)}
-    return {
-        name: auc_estimate(held_out_scores(products, high[None], folds)[0], high, draws)
-        for name, products in grams.items()
-    }
+    return {name: held_out_scores(products, high[None], folds)[0] for name, products in grams.items()}
 
 
 def bag_of_words_gram(texts: Sequence[str]) -> Float64[np.ndarray, "sample sample"]:

@@ -6,6 +6,7 @@
     |- LayerError             a layer that the model or the file does not have
     |- ContrastError          texts that make no contrast: empty, one-sided, unreadable
     |- ActivationError        activations that make no direction: not finite, all equal
+    |- SteeringError          a steering that cannot be placed: strength, direction, mode or position
     `- ArtifactError          a file that is damaged, unfinished, or of another model
 
 Knows nothing of models, files or numbers.
@@ -38,6 +39,10 @@ class ContrastError(UserError):
 
 class ActivationError(UserError):
     """Activations that make no direction: not finite, or the same at both poles."""
+
+
+class SteeringError(UserError):
+    """A steering that cannot be placed: a strength that is no number, an unknown mode, a direction of another width."""
 
 
 class ArtifactError(UserError):

@@ -17,12 +17,15 @@ from personascope.contrasts import Contrast
 from personascope.crossed import crossed_folds
 from personascope.directions import difference_of_means
 from personascope.errors import ContrastError
+from personascope.evidence import smallest_p
 from personascope.gathering import Engine, Gathered, Progress, gather, without_empty
 from personascope.models.protocols import ModelSpec, check_layers
 from personascope.reading import check_design, separate
-from personascope.separation import Separation, grade
+from personascope.separation import Separation
 from personascope.traits import Trait, problems
-from personascope.vectors import Vectors, write_vectors
+from personascope.vectors import Vectors, unit, write_vectors
+from personascope.verdict import verdict
+from personascope.window import candidate_window
 
 
 @dataclass(frozen=True)
@@ -136,11 +139,23 @@ def _vectors(
         "trait": {"name": trait.name, "high": trait.poles.high.adjective, "low": trait.poles.low.adjective},
         "chosen_layer": separation.chosen_layer,
         "layers": {
-            str(layer): {"residual_norm": float(norm), "vector_norm": float(np.linalg.norm(vector))}
-            for layer, norm, vector in zip(gathered.activations.layers, norms, raw, strict=True)
+            str(layer): {
+                "residual_norm": float(norm),
+                "vector_norm": float(np.linalg.norm(vector)),
+                "projection_percentiles": _percentiles(pooled[:, at], vector),
+            }
+            for at, (layer, norm, vector) in enumerate(zip(gathered.activations.layers, norms, raw, strict=True))
         },
     }
     return Vectors(gathered.activations.layers, raw, told)
+
+
+def _percentiles(
+    pooled: Float32[np.ndarray, "sample width"], vector: Float32[np.ndarray, " width"]
+) -> dict[str, float]:
+    """Where the rows of both poles project on the unit direction, residual-stream units: thresholds for capping."""
+    projections = pooled @ unit(vector)
+    return {str(share): float(np.percentile(projections, share)) for share in (5, 25, 50, 75, 95)}
 
 
 def _analysis(vectors: Vectors, separation: Separation, vectors_hash: str, notes: Sequence[str]) -> Json:
@@ -159,11 +174,18 @@ def _analysis(vectors: Vectors, separation: Separation, vectors_hash: str, notes
         }
     whole = asdict(separation)
     del whole["readings"], whole["held_out_scores"]
+    window = candidate_window(separation, vectors.metadata["model"]["n_layers"])
     return {
         "kind": "separation",
         **told,
         "made_from": {**vectors.metadata["made_from"], "vectors": vectors_hash},
-        "grade": grade(separation.nested_auc.low),
+        "verdict": asdict(verdict(separation)),
+        "smallest_p": smallest_p(separation),
+        "candidate_window": {
+            "depths": window.depths,
+            "layers": window.layers,
+            "chosen_at_edge": window.chosen_at_edge,
+        },
         "summary": whole,
         "notes": list(notes),
         **by_layer,

@@ -2,25 +2,27 @@
 
 A part is some rows with their activations; each is put in place whole, so an interrupted run goes on from
 the last finished one. Parts are joined into two files and a manifest, written last. A later call that
-would ask the same of the same model reads these files and runs nothing.
+would ask the same of the same model, at the same layers or fewer, reads these files and runs nothing; one
+that asks for something else is refused, so that no finished run is replaced.
 
 Knows the engine protocols and files; knows no statistics.
 """
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from personascope.activations import Activations, Position, joined, read_activations, write_activations
-from personascope.artifacts import Json, check_header, digest, header, read_json, sha256, write_json
+from personascope.artifacts import check_header, digest, header, read_json, sha256, write_json
 from personascope.contrasts import Contrast
 from personascope.errors import ArtifactError, ContrastError
 from personascope.models.protocols import Generates, ModelSpec, ReadsResiduals, Residuals, Tick
+from personascope.plans import Plan, differences, plan_of, same_but_for_layers
 from personascope.rollouts import Rollout, read_rollouts, write_rollouts
 
 PART_ROWS = 128
@@ -39,13 +41,26 @@ Progress = Callable[[str, int], Tick]
 
 @dataclass(frozen=True)
 class Gathered:
-    """Rollouts with their activations, row by row, and the files they are in."""
+    """Rollouts with their activations, row by row, and the files they are in.
+
+    `reused` tells whether the files were there already; `layers_there` are the layers that they hold.
+    """
 
     rollouts: tuple[Rollout, ...]
     activations: Activations
     rollouts_path: Path
     activations_path: Path
     reused: bool
+    layers_there: tuple[int, ...] = ()
+
+
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C while rows were run: `kept` of `total` rows are on disk, in whole parts."""
+
+    def __init__(self, kept: int, total: int) -> None:
+        super().__init__(f"{kept} of {total} rows are kept")
+        self.kept = kept
+        self.total = total
 
 
 def gather(
@@ -54,26 +69,32 @@ def gather(
     """The rollouts and activations of a contrast, from disk where they are, else from the engine.
 
     Files are `<stem>_rollouts.jsonl`, `<stem>_activations.safetensors` and `<stem>_manifest.json`. Raises
-    ContrastError where no reply has a token to read.
+    ArtifactError, before anything is run, where they hold a finished run of another plan; Stopped on Ctrl-C.
     """
-    plan = _plan(engine.spec, contrast, layers, seed)
+    plan = plan_of(engine.spec, contrast, layers=layers, seed=seed)
     files = _Files(stem)
-    if files.hold(plan):
-        return files.read(reused=True)
+    if (finished := files.finished(plan)) is not None:
+        return finished
     rows = [replace(row, seed=row_seed(seed, at)) if contrast.sampling else row for at, row in enumerate(contrast.rows)]
-    what = "writing replies" if contrast.sampling else "reading texts"
-    tick = progress(what, len(rows))
     folder = _parts_folder(stem, plan)
-    parts = [range(start, min(start + PART_ROWS, len(rows))) for start in range(0, len(rows), PART_ROWS)]
-    for number, part in enumerate(parts):
-        if all(file.exists() for file in _part_files(folder, number)):
-            tick(len(part))
-        else:
-            _run_part(engine, contrast, [rows[at] for at in part], layers, _part_files(folder, number), tick)
-    finished = list(_read_parts(folder, len(parts)))
-    files.write(plan, [row for part, _ in finished for row in part], [part for _, part in finished], layers)
+    parts = _parts(folder, len(rows))
+    tick = progress("writing replies" if contrast.sampling else "reading texts", len(rows))
+    try:
+        for part in parts:
+            if part.is_whole:
+                tick(len(part.rows))
+            else:
+                _run_part(engine, contrast, [rows[at] for at in part.rows], layers, part, tick)
+        files.write(plan, parts)
+    except KeyboardInterrupt as stop:
+        raise _stopped(folder, parts) from stop
     shutil.rmtree(folder, ignore_errors=True)
     return files.read(reused=False)
+
+
+def manifest_path(stem: Path) -> Path:
+    """The file that is there when, and only when, a run at this stem is finished."""
+    return stem.with_name(f"{stem.name}_manifest.json")
 
 
 def row_seed(seed: int, row: int) -> int:
@@ -115,19 +136,6 @@ def _cells(rollouts: Sequence[Rollout]) -> list[tuple[int, int, int]]:
     return cells
 
 
-def _plan(spec: ModelSpec, contrast: Contrast, layers: Sequence[int], seed: int) -> dict[str, Json]:
-    """Everything that the rows depend on."""
-    return {
-        "source": contrast.source,
-        "rows": digest([row.to_line() for row in contrast.rows]),
-        "n_rows": len(contrast.rows),
-        "sampling": asdict(contrast.sampling) if contrast.sampling else None,
-        "layers": list(layers),
-        "seed": seed if contrast.sampling else None,
-        "model": asdict(spec),
-    }
-
-
 @dataclass(frozen=True)
 class _Files:
     """Where a gathered contrast lies."""
@@ -137,58 +145,106 @@ class _Files:
     def _path(self, ending: str) -> Path:
         return self.stem.with_name(f"{self.stem.name}_{ending}")
 
-    def hold(self, plan: Json) -> bool:
-        """Whether the files are there, whole, and what this plan would make."""
-        manifest = self._path("manifest.json")
-        if not manifest.exists():
-            return False
+    def finished(self, plan: Plan) -> Gathered | None:
+        """The finished run at the layers of this plan; None where there is none, or its own files are damaged.
+
+        Raises ArtifactError where a run of another plan is there.
+        """
+        manifest = manifest_path(self.stem)
         try:
             told = read_json(manifest)
-            check_header(told, KIND, manifest)
         except ArtifactError:
-            return False
-        files, hashes = {name: self._path(name) for name in _NAMES}, told.get("made_from", {})
-        whole = all(file.exists() and sha256(file) == hashes.get(name) for name, file in files.items())
-        return whole and told.get("settings") == plan
+            return None
+        hint = f"choose another --save-dir; or delete {manifest}, and what it tells of is replaced"
+        try:
+            check_header(told, KIND, manifest)
+        except ArtifactError as error:
+            raise ArtifactError(str(error), hint=hint) from error
+        there = told["settings"]
+        if same_but_for_layers(plan, there):
+            if self._are_whole(told["made_from"]):
+                return _at_layers(self.read(reused=True), plan["layers"])
+            if set(plan["layers"]) == set(there["layers"]):
+                return None
+        raise ArtifactError(
+            f"another run is finished in {manifest.parent}: {'; '.join(differences(plan, there))}", hint=hint
+        )
 
-    def write(
-        self, plan: dict[str, Json], rollouts: Sequence[Rollout], residuals: Sequence[Residuals], layers: Sequence[int]
-    ) -> None:
+    def _are_whole(self, hashes: Mapping[str, str]) -> bool:
+        return all((file := self._path(name)).exists() and sha256(file) == hashes.get(name) for name in _NAMES)
+
+    def write(self, plan: Plan, parts: Sequence["_Part"]) -> None:
         rows, arrays = (self._path(name) for name in _NAMES)
-        self._path("manifest.json").unlink(missing_ok=True)
-        write_rollouts(rows, rollouts)
-        write_activations(arrays, Activations(tuple(layers), joined(residuals)))
+        read = [part.read() for part in parts]
+        manifest_path(self.stem).unlink(missing_ok=True)
+        write_rollouts(rows, [row for done, _ in read for row in done])
+        write_activations(arrays, Activations(tuple(plan["layers"]), joined([residuals for _, residuals in read])))
         hashes = {name: sha256(self._path(name)) for name in _NAMES}
         model = ModelSpec(**plan["model"])
-        write_json(self._path("manifest.json"), header(KIND, model=model, made_from=hashes, settings=plan))
+        write_json(manifest_path(self.stem), header(KIND, model=model, made_from=hashes, settings=plan))
 
     def read(self, *, reused: bool) -> Gathered:
         rows, arrays = (self._path(name) for name in _NAMES)
-        return Gathered(tuple(read_rollouts(rows)), read_activations(arrays), rows, arrays, reused)
+        activations = read_activations(arrays)
+        return Gathered(tuple(read_rollouts(rows)), activations, rows, arrays, reused, activations.layers)
 
 
 _NAMES = ("rollouts.jsonl", "activations.safetensors")
 
 
-def _parts_folder(stem: Path, plan: Json) -> Path:
+def _at_layers(gathered: Gathered, layers: Sequence[int]) -> Gathered:
+    """The same at some of its layers, in the order given."""
+    there = gathered.activations.layers
+    if tuple(layers) == there:
+        return gathered
+    places = [there.index(layer) for layer in layers]
+    whole = gathered.activations.residuals
+    arrays = (getattr(whole, name) for name in Residuals.__dataclass_fields__)
+    cut = Residuals(*(array[:, places] if array.ndim > 1 else array for array in arrays))
+    return replace(gathered, activations=Activations(tuple(layers), cut))
+
+
+def _parts_folder(stem: Path, plan: Plan) -> Path:
     """The folder of finished parts of just this plan; its name tells plans apart."""
     folder = stem.with_name(f"{stem.name}_parts_{digest(plan)}")
     write_json(folder / "plan.json", plan)
     return folder
 
 
-def _part_files(folder: Path, number: int) -> tuple[Path, Path]:
-    """Rollouts and activations of a part; the second is written last."""
-    return folder / f"{number:05d}.jsonl", folder / f"{number:05d}.safetensors"
+@dataclass(frozen=True)
+class _Part:
+    """Some rows of a run, by number, and their two files; the second is written last."""
+
+    rows: range
+    rollouts_path: Path
+    activations_path: Path
+
+    @property
+    def is_whole(self) -> bool:
+        return self.rollouts_path.exists() and self.activations_path.exists()
+
+    def read(self) -> tuple[list[Rollout], Residuals]:
+        return list(read_rollouts(self.rollouts_path)), read_activations(self.activations_path).residuals
+
+
+def _parts(folder: Path, n_rows: int) -> list[_Part]:
+    spans = [range(start, min(start + PART_ROWS, n_rows)) for start in range(0, n_rows, PART_ROWS)]
+    return [
+        _Part(rows, folder / f"{number:05d}.jsonl", folder / f"{number:05d}.safetensors")
+        for number, rows in enumerate(spans)
+    ]
+
+
+def _stopped(folder: Path, parts: Sequence[_Part]) -> Stopped:
+    """What a stopped run leaves; a folder without a whole part is taken away."""
+    kept = sum(len(part.rows) for part in parts if part.is_whole)
+    if not kept:
+        shutil.rmtree(folder, ignore_errors=True)
+    return Stopped(kept, sum(len(part.rows) for part in parts))
 
 
 def _run_part(
-    engine: Engine,
-    contrast: Contrast,
-    rows: Sequence[Rollout],
-    layers: Sequence[int],
-    files: tuple[Path, Path],
-    tick: Tick,
+    engine: Engine, contrast: Contrast, rows: Sequence[Rollout], layers: Sequence[int], part: _Part, tick: Tick
 ) -> None:
     chats = [row.chat for row in rows]
     if contrast.sampling is None:
@@ -204,11 +260,5 @@ def _run_part(
             replace(row, reply=reply.text, n_tokens=reply.n_tokens, ended=reply.ended)
             for row, reply in zip(rows, made.replies, strict=True)
         ]
-    write_rollouts(files[0], done)
-    write_activations(files[1], Activations(tuple(layers), residuals))
-
-
-def _read_parts(folder: Path, n_parts: int) -> Iterator[tuple[list[Rollout], Residuals]]:
-    for number in range(n_parts):
-        rows, arrays = _part_files(folder, number)
-        yield list(read_rollouts(rows)), read_activations(arrays).residuals
+    write_rollouts(part.rollouts_path, done)
+    write_activations(part.activations_path, Activations(tuple(layers), residuals))

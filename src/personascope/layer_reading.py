@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Bool, Float, Float64
 
 from personascope.crossed import Folds, InnerReading, held_out_scores, inner_reading
 from personascope.directions import (
@@ -24,16 +24,18 @@ from personascope.directions import (
     top_dimension_energy,
 )
 from personascope.errors import ActivationError
-from personascope.separation import Design, LayerReading, auc
-from personascope.uncertainty import (
-    Draws,
+from personascope.relabelling import (
     Relabellings,
-    auc_estimate,
-    d_estimate,
+    balanced_null_auc,
     in_sample_null_auc,
     null_auc,
     permutation_p,
 )
+from personascope.separation import Design, LayerReading, auc
+from personascope.uncertainty import Draws, auc_estimate, d_estimate
+
+FEWEST_RELABELLINGS = 10
+"""With n relabellings, noise is above all of them with a chance of 1 / (n + 1)."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Plan:
     design: Design
     folds: Folds
     others: Relabellings
+    balanced: Bool[np.ndarray, "relabelling sample"]
+    """Those of the others in which a trait cancels."""
     draws: Draws
     seed: int
 
@@ -70,7 +74,8 @@ def read_layer(activations: Float[np.ndarray, "sample 1 width"], layer: int, pla
     products = gram(activations)[0]
     scores = held_out_scores(products, high[None], plan.folds)[0]
     null = null_auc(products, plan.others, plan.folds)
-    blank = _held_out(scores, plan, layer=layer, null_auc_95=float(np.quantile(null, 0.95)))
+    without_trait = balanced_null_auc(products, plan.balanced, high, plan.folds)
+    blank = _held_out(scores, plan, layer=layer, null_auc_95=null_line(without_trait))
     reading = replace(
         _with_shape(blank, products, plan, width=len(direction)),
         vector_magnitude=float(np.linalg.norm(direction)),
@@ -78,6 +83,12 @@ def read_layer(activations: Float[np.ndarray, "sample 1 width"], layer: int, pla
         top_dimension_energy=top_dimension_energy(direction),
     )
     return ReadLayer(reading, scores, null, inner_reading(products, high, plan.folds))
+
+
+def null_line(null: Float64[np.ndarray, " relabelling"]) -> float:
+    """The AUC that 95 % of the relabellings stay below, rounded up to one of theirs; NaN with fewer than ten."""
+    there = null[~np.isnan(null)]
+    return float(np.quantile(there, 0.95, method="higher")) if len(there) >= FEWEST_RELABELLINGS else math.nan
 
 
 def _held_out(scores: Float64[np.ndarray, " sample"], plan: Plan, *, layer: int, null_auc_95: float) -> LayerReading:
@@ -120,7 +131,7 @@ def _with_shape(
     return replace(
         reading,
         in_sample_auc=float(auc(products @ pole_weights(high, np.ones_like(high)), high)),
-        in_sample_null=in_sample_null_auc(products, plan.others, high),
+        in_sample_null=in_sample_null_auc(products, plan.balanced, high),
         split_half_cosine=half,
         reliability=reliability(half),
         pair_cosine_mean=float(cosines.mean()) if len(cosines) else math.nan,

@@ -4,19 +4,20 @@ Goes one layer at a time, so that no more than one Gram matrix is held. Knows no
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float, Float64
 
-from personascope.baselines import random_direction, text_baselines
+from personascope.baselines import random_direction, text_scores
 from personascope.crossed import crossed_folds
 from personascope.directions import gram
 from personascope.errors import ActivationError, ContrastError
 from personascope.layer_reading import Plan, ReadLayer, read_layer, tabulate
 from personascope.readers import logistic_regression, reader_scores, shrinkage_lda
+from personascope.relabelling import balanced, relabellings
 from personascope.separation import Design, Estimate, LayerReading, Separation
-from personascope.uncertainty import auc_estimate, draw_again, relabellings
+from personascope.uncertainty import advantage_estimate, auc_estimate, draw_again
 
 CANDIDATE_DEPTHS = (0.35, 0.80)
 FIXED_DEPTH = 0.6
@@ -47,6 +48,7 @@ def separate(
     readings = tabulate(read, candidates, exhaustive=plan.others.exhaustive)
     chosen = max(candidates, key=lambda at: _rank(readings[at]))
     nested_scores, nested_positions = nested(read, candidates, fixed, plan)
+    by_text = {} if texts is None else text_scores(texts, design.high, plan.folds)
     return Separation(
         readings=readings,
         chosen_layer=layers[chosen],
@@ -57,7 +59,10 @@ def separate(
         p=readings[chosen].p_max,
         n_relabellings=len(plan.others.high),
         exhaustive=plan.others.exhaustive,
-        baselines=_baselines(activations[:, chosen], texts, plan),
+        baselines=_baselines(activations[:, chosen], by_text, plan),
+        advantages={
+            name: advantage_estimate(nested_scores, scores, design.high, plan.draws) for name, scores in by_text.items()
+        },
         readers=_readers(activations[:, [chosen]], readings[chosen].auc, plan),
         held_out_scores=read[chosen].scores,
         n_high=int(design.high.sum()),
@@ -71,7 +76,7 @@ def make_plan(design: Design, *, seed: int) -> Plan:
     """Folds, relabellings and bootstrap draws of a design."""
     folds = crossed_folds(design, seed=seed)
     others = relabellings(design, folds, seed=seed + 1)
-    return Plan(design, folds, others, draw_again(design, seed=seed + 2), seed)
+    return Plan(design, folds, others, balanced(others, design.high), draw_again(design, seed=seed + 2), seed)
 
 
 def candidate_positions(layers: Sequence[int], n_model_layers: int) -> list[int]:
@@ -115,10 +120,10 @@ def _rank(reading: LayerReading) -> tuple[float, float, int]:
 
 
 def _baselines(
-    activations: Float[np.ndarray, "sample width"], texts: Sequence[str] | None, plan: Plan
+    activations: Float[np.ndarray, "sample width"], by_text: Mapping[str, Float64[np.ndarray, " sample"]], plan: Plan
 ) -> dict[str, Estimate]:
     high = plan.design.high
-    known = {} if texts is None else text_baselines(texts, high, folds=plan.folds, draws=plan.draws)
+    known = {name: auc_estimate(scores, high, plan.draws) for name, scores in by_text.items()}
     return known | {"random direction": random_direction(activations, high, folds=plan.folds, seed=plan.seed + 4)}
 
 

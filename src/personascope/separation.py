@@ -1,7 +1,7 @@
 """What the separation of one trait's poles is made of, and the two effect sizes it is told in.
 
-Knows the values only. Which rows train and which are held out: `crossed`; intervals and permutation p: `uncertainty`;
-the whole table from activations: `reading.separate`.
+Knows the values only. Which rows train and which are held out: `crossed`; intervals: `uncertainty`; permutation p:
+`relabelling`; the whole table from activations: `reading.separate`.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class Design:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % interval."""
+    """A number with its 95 % interval; `low` and `high` are NaN where the interval is not available."""
 
     value: float
     low: float
@@ -47,7 +47,10 @@ class LayerReading:
     separation: float
     """Mean high minus mean low of the held-out projections on the unit direction, residual-stream units."""
     null_auc_95: float
-    """95th percentile of the held-out AUC at this layer over relabellings."""
+    """Held-out AUC that 95 % of the relabellings stay below which half agree with the poles: no trait is left in them.
+
+    NaN where fewer than ten do, as with four instruction pairs.
+    """
     p: float
     """Permutation p at this layer alone."""
     p_max: float
@@ -99,6 +102,8 @@ class Separation:
     exhaustive: bool
     baselines: Mapping[str, Estimate]
     """Held-out AUC by "reply length", "bag of words", "random direction"."""
+    advantages: Mapping[str, Estimate]
+    """`nested_auc` minus the AUC of "reply length" and "bag of words", each pair drawn together."""
     readers: Mapping[str, Estimate]
     """Held-out AUC by "difference of means", "shrinkage LDA", "logistic regression" at the chosen layer."""
     held_out_scores: Float64[np.ndarray, " sample"]
@@ -109,8 +114,13 @@ class Separation:
     n_questions: int
 
 
-def grade(low_end: float) -> Grade:
-    """The word for the LOWER end of a held-out AUC's interval: above 0.8, above 0.7, above 0.6, or less."""
+def grade(low_end: float) -> Grade | None:
+    """The word for the LOWER end of a held-out AUC's interval: above 0.8, above 0.7, above 0.6, or less.
+
+    None where there is no interval: a NaN end is no low one.
+    """
+    if low_end != low_end:
+        return None
     if low_end > 0.8:
         return "excellent"
     if low_end > 0.7:

@@ -1,126 +1,34 @@
-"""Intervals and permutation p of held-out numbers.
+"""Intervals of held-out numbers.
 
-Interval: texts under one instruction, or to one question, are alike, so whole instruction pairs and whole questions are
+Texts under one instruction, or to one question, are alike, so whole instruction pairs and whole questions are
 drawn again, not single texts, and the tails allow for how few pairs there are.
-p: the poles are swapped and everything is computed anew, directions included. Only such swaps are made as would not
-matter if there were no trait. An instruction has quirks beside the trait, which all its texts share, so its
-pair is swapped as a whole: swapping question by question tears quirks apart and then takes them for a trait.
 """
 
 from dataclasses import dataclass
-from itertools import combinations, product
-from math import comb, prod
+from math import nan
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 from scipy.stats import norm, t
 
-from personascope.crossed import Folds, held_out_scores, is_crossed
-from personascope.directions import question_kind
 from personascope.separation import Design, Estimate, auc, cohens_d, hedges
 
-MOST_EXHAUSTIVE = 1024
-"""Up to this many distinct relabellings are all made; beyond, `RANDOM_RELABELLINGS` are drawn."""
-RANDOM_RELABELLINGS = 1000
 DRAWS = 2000
+FEWEST_GROUPS = 6
+"""With fewer groups to draw from there is no interval: what they leave out would be guessed from the tails of t."""
 _TAIL = 0.025
-
-
-@dataclass(frozen=True)
-class Relabellings:
-    """Labellings that would be as likely as the observed one if there were no trait; exhaustive ones include it."""
-
-    high: Bool[np.ndarray, "relabelling sample"]
-    exhaustive: bool
+_SAME = 1e-12
 
 
 @dataclass(frozen=True)
 class Draws:
-    """How often each row counts in each bootstrap draw, and the share of draws beyond either end of the interval."""
+    """How often each row counts in each bootstrap draw, and what the interval is to be made of."""
 
     weights: Float64[np.ndarray, "draw sample"]
     tail: float
-
-
-def relabellings(design: Design, folds: Folds, *, seed: int) -> Relabellings:
-    """The labellings to compare with, by what is exchangeable in the design if there is no trait.
-
-    Questions asked under several instruction pairs: the poles of whole pairs are swapped. n pairs have 2^(n-1) distinct
-    labellings, so p is at least 1/2^(n-1): 1/16 with five pairs; below 0.05 only from six on.
-    One pair, or domains of written replies: the poles of each question are swapped, because each was written by itself.
-    With one pair p is about these very instructions and says nothing of others.
-    Texts without partners: the labels within each fold are shuffled.
-    """
-    _, question = np.unique(design.question, return_inverse=True)
-    has_both = (question_kind(design.high, question) == 3)[question]
-    if is_crossed(design):
-        _, unit = np.unique(design.pair, return_inverse=True)
-        return swapped(design.high, unit.astype(np.int64), seed=seed)
-    if has_both.any():
-        return swapped(design.high, np.where(has_both, question, -1).astype(np.int64), seed=seed)
-    return shuffled(design.high, folds.cell, seed=seed)
-
-
-def swapped(high: Bool[np.ndarray, " sample"], unit: Int64[np.ndarray, " sample"], *, seed: int) -> Relabellings:
-    """Labellings with the poles of whole units swapped, all of them if these are few; unit -1 is never swapped.
-
-    Swapping every unit changes nothing that is measured, so the first unit stays as it is when exhaustive.
-    """
-    movable = unit >= 0
-    ids, row_unit = np.unique(unit[movable], return_inverse=True)
-    exhaustive = 2 ** (len(ids) - 1) <= MOST_EXHAUSTIVE
-    if exhaustive:
-        swaps = np.array([(0, *later) for later in product((0, 1), repeat=len(ids) - 1)], dtype=bool)
-    else:
-        swaps = np.random.default_rng(seed).random((RANDOM_RELABELLINGS, len(ids))) < 0.5
-    labels = np.repeat(high[None], len(swaps), axis=0)
-    labels[:, movable] ^= swaps[:, row_unit]
-    return Relabellings(labels, exhaustive)
-
-
-def shuffled(high: Bool[np.ndarray, " sample"], group: Int64[np.ndarray, " sample"], *, seed: int) -> Relabellings:
-    """Labellings with the labels shuffled within groups of rows, all of them if these are few."""
-    groups = [np.flatnonzero(group == g) for g in np.unique(group)]
-    sizes = [(len(rows), int(high[rows].sum())) for rows in groups]
-    exhaustive = prod(comb(n, k) for n, k in sizes) <= MOST_EXHAUSTIVE
-    if exhaustive:
-        ways = product(*(combinations(rows, k) for rows, (_, k) in zip(groups, sizes, strict=True)))
-        labels = np.array([np.isin(np.arange(len(high)), np.concatenate(way)) for way in ways])
-        return Relabellings(labels, exhaustive=True)
-    random = np.random.default_rng(seed)
-    labels = np.repeat(high[None], RANDOM_RELABELLINGS, axis=0)
-    for rows in groups:
-        labels[:, rows] = random.permuted(labels[:, rows], axis=1)
-    return Relabellings(labels, exhaustive=False)
-
-
-def null_auc(
-    gram: Float64[np.ndarray, "sample sample"], others: Relabellings, folds: Folds
-) -> Float64[np.ndarray, " relabelling"]:
-    """Held-out AUC of one layer under each relabelling, everything computed anew."""
-    return auc(held_out_scores(gram, others.high, folds), others.high)
-
-
-def in_sample_null_auc(
-    gram: Float64[np.ndarray, "sample sample"], others: Relabellings, high: Bool[np.ndarray, " sample"]
-) -> float:
-    """What the in-sample AUC comes to without a trait: its mean over relabellings that half agree with the poles.
-
-    With half of the units swapped a trait cancels out of the direction, and what is left is as much noise as there was,
-    quirks of instructions included. The quarter of the relabellings that comes nearest to half is used.
-    """
-    agreement = np.abs(2 * (others.high == high).mean(axis=1) - 1)
-    labels = others.high[agreement <= np.quantile(agreement, 0.25) + 1e-9]
-    weights = labels / labels.sum(axis=1, keepdims=True) - ~labels / (~labels).sum(axis=1, keepdims=True)
-    return float(auc(weights @ gram, labels).mean())
-
-
-def permutation_p(
-    observed: Float64[np.ndarray, " layer"], null: Float64[np.ndarray, "relabelling layer"], *, exhaustive: bool
-) -> Float64[np.ndarray, " layer"]:
-    """Share of relabellings that do at least as well; random ones count the observed labelling as one more."""
-    reached = (null >= observed - 1e-9).sum(axis=0)
-    return np.asarray(reached / len(null) if exhaustive else (1 + reached) / (1 + len(null)), dtype=np.float64)
+    """The share of draws beyond either end of the interval."""
+    n_groups: int
+    """How many instruction pairs (or domains) are drawn from; with one pair, how many questions."""
 
 
 def draw_again(design: Design, *, seed: int, n_draws: int = DRAWS) -> Draws:
@@ -134,10 +42,27 @@ def draw_again(design: Design, *, seed: int, n_draws: int = DRAWS) -> Draws:
     random = np.random.default_rng(seed)
     n_pairs, n_questions = (len(np.unique(group)) for group in (design.pair, design.question))
     if n_pairs == 1:
-        return Draws(_counts(design.question, n_questions // 2, n_draws, random), _TAIL)
+        return Draws(_counts(design.question, n_questions // 2, n_draws, random), _TAIL, n_questions)
     both = _counts(design.pair, n_pairs, n_draws, random) * _counts(design.question, n_questions, n_draws, random)
-    reach = np.sqrt(n_pairs / (n_pairs - 1)) * t.ppf(1 - _TAIL, n_pairs - 1)
-    return Draws(both, float(norm.cdf(-reach)))
+    return Draws(both, _expanded_tail(n_pairs), n_pairs)
+
+
+def draw_questions(question: Int64[np.ndarray, " sample"], *, seed: int, n_draws: int = DRAWS) -> Draws:
+    """Draw questions again, with replacement, for texts that no direction was made from; instructions stay as they are.
+
+    Nothing is held out of such texts, so none is in another's training part: whole samples of questions, with the tails
+    moved out for how few they are.
+    """
+    n_questions = len(np.unique(question))
+    weights = _counts(question, n_questions, n_draws, np.random.default_rng(seed))
+    return Draws(weights, _expanded_tail(n_questions), n_questions)
+
+
+def _expanded_tail(n_groups: int) -> float:
+    """The tail of draws whose percentiles reach as far as t does with so many groups; 0 with a single one."""
+    if n_groups < 2:
+        return 0.0
+    return float(norm.cdf(-np.sqrt(n_groups / (n_groups - 1)) * t.ppf(1 - _TAIL, n_groups - 1)))
 
 
 def _counts(
@@ -188,20 +113,40 @@ def weighted_d(
 def interval(value: float, drawn: Float64[np.ndarray, " draw"], *, tail: float) -> Estimate:
     """The value with its draws from `tail` to 1 - `tail`, reaching at least to the value itself.
 
-    With two or three groups to draw the draws can all lie on one side of it. Just the value where there is none.
+    With few groups to draw the draws can all lie on one side of it. NaN ends where there are no draws or all are the
+    same: that nothing varied among these texts does not say that nothing would.
     """
     kept = drawn[~np.isnan(drawn)]
-    if len(kept) == 0:
-        return Estimate(value, value, value)
+    if len(kept) == 0 or kept.max() - kept.min() <= _SAME:
+        return Estimate(value, nan, nan)
     low, high = np.quantile(kept, (tail, 1 - tail))
     return Estimate(value, min(float(low), value), max(float(high), value))
 
 
+def _estimate(value: float, drawn: Float64[np.ndarray, " draw"], draws: Draws) -> Estimate:
+    return interval(value, drawn, tail=draws.tail) if draws.n_groups >= FEWEST_GROUPS else Estimate(value, nan, nan)
+
+
 def auc_estimate(scores: Float64[np.ndarray, " sample"], high: Bool[np.ndarray, " sample"], draws: Draws) -> Estimate:
     """AUC of held-out scores with its cluster bootstrap interval."""
-    return interval(float(auc(scores, high)), weighted_auc(scores, high, draws.weights), tail=draws.tail)
+    return _estimate(float(auc(scores, high)), weighted_auc(scores, high, draws.weights), draws)
 
 
 def d_estimate(scores: Float64[np.ndarray, " sample"], high: Bool[np.ndarray, " sample"], draws: Draws) -> Estimate:
     """Cohen's d of held-out scores with its cluster bootstrap interval."""
-    return interval(cohens_d(scores, high), weighted_d(scores, high, draws.weights), tail=draws.tail)
+    return _estimate(cohens_d(scores, high), weighted_d(scores, high, draws.weights), draws)
+
+
+def advantage_estimate(
+    scores: Float64[np.ndarray, " sample"],
+    others: Float64[np.ndarray, " sample"],
+    high: Bool[np.ndarray, " sample"],
+    draws: Draws,
+) -> Estimate:
+    """AUC of these scores minus AUC of the others, with the interval of that difference over the same draws.
+
+    What makes a draw easy for both, such as a question that everybody answers alike, cancels.
+    """
+    value = float(auc(scores, high)) - float(auc(others, high))
+    drawn = weighted_auc(scores, high, draws.weights) - weighted_auc(others, high, draws.weights)
+    return _estimate(value, drawn, draws)

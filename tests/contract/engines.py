@@ -6,16 +6,17 @@ it was made of (else a reply captured while generating is not the reply that is 
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
 import tiny_models
 
-from personascope.models.huggingface import Limits
-from personascope.models.protocols import Generates, ReadsResiduals
+from personascope.models.protocols import Generates, ReadsResiduals, ScoresReplies
+from personascope.models.running import Limits
 from personascope.models.toy import Planted, ToyModel
 
 
-class Engine(Generates, ReadsResiduals, Protocol):
+class Engine(Generates, ReadsResiduals, ScoresReplies, Protocol):
     """What every engine can do."""
 
 
@@ -38,3 +39,31 @@ ENGINES: dict[str, Callable[[], Engine]] = toy_engines() | huggingface_engines()
 
 RELATIVE_TOLERANCE: dict[str, float] = dict.fromkeys(toy_engines(), 0.0) | dict.fromkeys(huggingface_engines(), 1e-4)
 """How far two readings of one text may lie apart, as a share of the length of the row's residual at that layer."""
+
+
+def hooks_on(engine: Engine) -> int:
+    """How many hooks and replaced methods the engine's torch modules carry now; 0 for an engine without any."""
+    loaded = getattr(engine, "_loaded", None)
+    if loaded is None:
+        return 0
+    modules = list(loaded.model.modules())
+    replaced = sum("forward" in vars(module) for module in modules)
+    return replaced + sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in modules)
+
+
+def streams_into(engine: Engine, layer: int, ask: Callable[[], object]) -> list[np.ndarray] | None:
+    """What block `layer` is given in each pass while `ask` runs, [row token width]; None without torch modules."""
+    loaded = getattr(engine, "_loaded", None)
+    if loaded is None:
+        return None
+    seen: list[np.ndarray] = []
+
+    def keep(_block: object, args: tuple[Any, ...], settings: dict[str, Any]) -> None:
+        seen.append((args[0] if args else settings["hidden_states"]).detach().double().numpy().copy())
+
+    handle = loaded.blocks[layer].register_forward_pre_hook(keep, with_kwargs=True)
+    try:
+        ask()
+    finally:
+        handle.remove()
+    return seen

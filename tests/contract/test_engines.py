@@ -2,77 +2,11 @@
 
 import numpy as np
 import pytest
-from engines import ENGINES, RELATIVE_TOLERANCE
+from asking import CHATS, GREEDY, ORDERS, REPLIES, SAMPLED, SEEDS, all_layers, at, generate, read, rows
+from engines import ENGINES
 
 from personascope.errors import LayerError
-from personascope.models.protocols import Chat, Residuals, Sampling
-
-CHATS = (
-    Chat("How was your day?", "You are a cheerful, lively friend."),
-    Chat("How was your day?", "You are a gloomy, listless friend."),
-    Chat("What would you do with a free hour in a town that you have never been to before?", "You are merry."),
-    Chat("Tell me about the road."),
-    Chat("Why?", "You are a person of few words who looks at things from every side before saying anything."),
-)
-REPLIES = (
-    "it was a sunny day",
-    "so weary",
-    "",
-    "the road was here",
-    "and then we plan the day with the town so it was",
-)
-SEEDS = (11, 12, 13, 14, 15)
-SAMPLED = Sampling(max_new_tokens=12, temperature=1.0)
-GREEDY = Sampling(max_new_tokens=12, temperature=0.0)
-ORDERS = {"one by one": [[0], [1], [2], [3], [4]], "in twos": [[0, 1], [2, 3], [4]], "reversed": [[4, 3, 2, 1, 0]]}
-
-
-@pytest.fixture(scope="module", params=ENGINES)
-def name(request):
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def engine(name):
-    return ENGINES[name]()
-
-
-@pytest.fixture(scope="module")
-def same(name):
-    """Compares two readings row by row and layer by layer, to the tolerance of the engine."""
-
-    def compare(found, expected):
-        np.testing.assert_array_equal(found.n_tokens, expected.n_tokens)
-        np.testing.assert_allclose(found.token_norm, expected.token_norm, rtol=RELATIVE_TOLERANCE[name])
-        for ours, theirs in ((found.reply_mean, expected.reply_mean), (found.prompt_last, expected.prompt_last)):
-            assert ours.shape == theirs.shape
-            np.testing.assert_array_equal(np.isnan(ours), np.isnan(theirs))
-            distance = np.linalg.norm(np.nan_to_num(ours - theirs), axis=-1)
-            assert np.all(distance <= RELATIVE_TOLERANCE[name] * np.linalg.norm(np.nan_to_num(theirs), axis=-1))
-
-    return compare
-
-
-def all_layers(engine):
-    return range(engine.spec.n_layers)
-
-
-def rows(residuals, picked):
-    return Residuals(*(getattr(residuals, name)[picked] for name in Residuals.__dataclass_fields__))
-
-
-def at(residuals, layers):
-    arrays = (residuals.reply_mean, residuals.prompt_last, residuals.token_norm)
-    return Residuals(*(array[:, layers] for array in arrays), residuals.n_tokens)
-
-
-def generate(engine, picked=range(len(CHATS)), sampling=SAMPLED, seeds=SEEDS, **asked):
-    return engine.generate([CHATS[i] for i in picked], sampling, seeds=[seeds[i] for i in picked], **asked)
-
-
-def read(engine, picked=range(len(CHATS)), **asked):
-    asked = {"layers": all_layers(engine)} | asked
-    return engine.residuals([CHATS[i] for i in picked], [REPLIES[i] for i in picked], **asked)
+from personascope.models.protocols import Residuals, Sampling
 
 
 def test_spec_says_which_model_it_is(engine):

@@ -1,6 +1,8 @@
 """Chats are written as the model's template wants them, and the reply's place among the tokens is exact."""
 
+import pytest
 import tiny_models
+from tokenizers.processors import TemplateProcessing
 
 from personascope.models.chat import chat_format
 from personascope.models.protocols import Chat
@@ -73,3 +75,55 @@ def test_digests_tell_templates_apart():
 def test_a_date_in_the_template_is_one_fixed_day():
     dated = "{{ date_string if date_string is defined else 'today' }}" + tiny_models.TEMPLATE
     assert form(dated).text(CHAT).startswith("01 Jan 2025<|system|>")
+
+
+TODAY = "{{ strftime_now('%d %B %Y, a %A') }}"
+SAID = "01 January 2025, a Wednesday"
+
+
+@pytest.mark.parametrize(
+    ("head", "wanted"),
+    [
+        (TODAY, SAID),
+        ("{% if strftime_now is defined %}" + TODAY + "{% endif %}", SAID),
+        ("{% set day = strftime_now('%Y-%m-%d') %}{{ day }}", "2025-01-01"),
+        ("{% set date_string = strftime_now('%b %-d') %}{{ date_string }}", "Jan 1"),
+        ("{% macro dated() %}" + TODAY + "{% endmacro %}{{ dated() }}", SAID),
+        ("{% for m in messages %}{{ strftime_now(format='%H:%M') }}{% endfor %}", "12:00" * 2),
+        ("\n " + TODAY, "\n " + SAID),
+    ],
+)
+def test_a_template_that_asks_for_the_day_is_told_one_fixed_day(head, wanted):
+    assert (
+        form(head + tiny_models.TEMPLATE).text(CHAT) == wanted + "<|system|>You are merry.<|user|>How are you?<|model|>"
+    )
+
+
+def test_a_template_among_several_is_frozen_too():
+    several = {"default": TODAY + tiny_models.TEMPLATE, "tool_use": "tools"}
+    assert form(several).text(CHAT).startswith(SAID)
+
+
+def test_a_template_without_a_date_is_rendered_as_it_is():
+    assert form().template is None
+
+
+def ending(template=None):
+    """A tokenizer that begins and ends every text, as with add_eos_token."""
+    made = tiny_models.tokenizer(template)
+    made._tokenizer.post_processor = TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)])
+    return made
+
+
+@pytest.mark.parametrize("chat", [Chat("Once upon", raw=True), CHAT])
+def test_no_end_stands_between_a_raw_prompt_and_what_follows(chat):
+    """A model shown its own end token would start another text."""
+    ended, plain = chat_format(ending()), form(None)
+    begun = [1, *plain.tokens(chat).ids]
+    assert ended.tokens(chat).ids == begun
+    both = ended.tokens(chat, " a time")
+    assert both.ids == [1, *plain.tokens(chat, " a time").ids] and both.start == len(begun)
+
+
+def test_an_end_that_the_text_itself_has_stays():
+    assert chat_format(ending()).tokens(Chat("So be it.</s>", raw=True)).ids[-1] == 2

@@ -41,11 +41,12 @@ def extracted(tmp_path_factory):
     return folder, done.stdout
 
 
-def test_extract_prints_the_originals_lines_with_intervals_and_the_verdict(extracted):
+def test_extract_prints_the_originals_lines_and_the_verdict(extracted):
     _, told = extracted
     lines = [line for line in told.splitlines() if line.startswith("Layer ")]
     assert len(lines) == 12 and sum("← Best layer" in line for line in lines) == 1
-    assert all("AUC = " in line and "Separation = " in line and "[" in line for line in lines)
+    assert all("AUC = " in line and "Separation = " in line for line in lines)
+    assert "interval not available (4 pairs)" in told and "\nundecided: " in told
     assert "BEST PERSONA VECTOR - OPENNESS" in told and "Vectors saved to:" in told
 
 
@@ -69,19 +70,26 @@ def test_json_prints_the_analysis_alone(extracted):
         (["extract", "toy", "--trait", "charm"], "no trait 'charm'"),
         (["extract", "toy", "--trait", "evil", "--layers", "40"], "layer 40 does not exist"),
         (["extract", "toy", "--trait", "evil", "--layers", "x"], "names no layers"),
-        (["extract", "toy", "--trait", "evil", "--layer-range", "9", "4"], "names no layers"),
+        (["extract", "toy", "--trait", "evil", "--layers", "3,9-4"], "9 is above 4"),
+        (["extract", "toy", "--trait", "evil", "--layer-range", "5", "2"], "5 is above 2"),
         (["extract", "toy", "--trait", "evil", "--protocol", "huge"], "no protocol 'huge'"),
         (["extract", "toy", "--trait", "evil", "--contrast", "none.jsonl"], "cannot be read"),
-        (["extract", "./no/such/model", "--trait", "evil"], "could not be opened"),
+        (["extract", "toy", "--trait", "evli"], "did you mean evil?"),
+        (["extract", "toy", "--trait", "evil", "--protocol", "quik"], "did you mean quick?"),
+        (["extract", "toy", "--trait", "evil", "--contrast", "reply"], "did you mean replies?"),
+        (["extract", "./no/such/model", "--trait", "evil"], "could not be opened: no such folder"),
+        (["extract", "smollm", "--trait", "evil"], "did you mean smollm2-135m?"),
+        (["extract", "nosuch/model", "--trait", "evil"], "could not be opened: the Hub cannot be reached"),
         (["extract", "smollm2-135m", "--trait", "evil", "--dtype", "int3"], "no precision 'int3'"),
         (["traits", "show", "charm"], "no trait 'charm'"),
     ],
 )
 def test_a_users_error_is_one_line_and_a_hint_and_exit_2(arguments, found, tmp_path):
     save = ["-o", str(tmp_path)] if arguments[0] == "extract" else []
-    done = personascope(*arguments, *save, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+    done = personascope(*arguments, *save, env={**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9"})
     assert done.returncode == 2
-    assert found in done.stderr and "hint: " in done.stderr and "Traceback" not in done.stderr
+    assert found in done.stderr
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["error", "hint"]
     assert not list(tmp_path.iterdir())
 
 
@@ -91,9 +99,69 @@ def test_traits_can_be_listed_shown_checked_and_started(tmp_path):
     mine = tmp_path / "mine.yaml"
     assert personascope("traits", "new", str(mine)).returncode == 0
     assert personascope("traits", "new", str(mine)).returncode == 2
-    assert personascope("traits", "check", str(mine)).returncode == 0
+    unchanged = personascope("traits", "check", str(mine))
+    assert unchanged.returncode == 2 and "instruction pairs are still those of extraversion" in unchanged.stdout
+    assert "nothing to mend" in personascope("traits", "check", "evil").stdout
     mine.write_text(mine.read_text().replace("openers:", "openers: []\nx:"))
     assert personascope("traits", "check", str(mine)).returncode == 2
+
+
+def test_a_new_trait_gets_a_name_that_works_and_is_its_own(tmp_path):
+    assert personascope("traits", "new", "evil.yaml", cwd=tmp_path).returncode == 2
+    assert personascope("traits", "new", "My new trait.yaml", cwd=tmp_path).returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["My new trait.yaml"]
+    assert "(big five)" in personascope("traits", "show", "My new trait.yaml", cwd=tmp_path).stdout
+
+
+def extract_toy(folder, *more):
+    return personascope("extract", "toy", "--trait", "openness", "--protocol", "quick", "-o", str(folder), *more)
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def test_runs_of_unlike_contrasts_live_side_by_side(extracted, tmp_path):
+    folder, _ = extracted
+    mine = tmp_path / "my_texts.jsonl"
+    rows = [
+        {"prompt": f"Say {n}.", "reply": f"{word} {n}", "pole": pole, "pair": n % 6}
+        for n in range(12)
+        for pole, word in (("high", "sunny"), ("low", "dull"))
+    ]
+    mine.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    before = {path: path.read_bytes() for path in folder.glob("toy_openness_[a-qs-z]*")}
+    for contrast, end in (("replies", "replies"), (str(mine), "my_texts")):
+        done = extract_toy(folder, "--contrast", contrast)
+        assert done.returncode == 0, done.stderr
+        assert {f"toy_openness_{end}_{what}" for what in ("vectors.npz", "report.html", "manifest.json")} <= names(
+            folder
+        )
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_another_run_in_the_same_folder_is_refused_before_anything_runs(extracted):
+    folder, _ = extracted
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    for more, told in (
+        (["--seed", "1"], "seed 0 there, 1 now"),
+        (["--protocol", "standard"], "number of texts 80 there, 320 now"),
+        (["--max-new-tokens", "9"], "longest reply 48 there, 9 now"),
+    ):
+        done = extract_toy(folder, *more)
+        assert done.returncode == 2 and told in done.stderr
+        assert "--save-dir" in done.stderr and "toy_openness_manifest.json" in done.stderr
+    assert before == {path: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_fewer_layers_come_from_the_finished_run_and_that_is_said(tmp_path):
+    assert "there already" not in extract_toy(tmp_path).stdout
+    activations = (tmp_path / "toy_openness_activations.safetensors").read_bytes()
+    told = extract_toy(tmp_path, "--layers", "6-8").stdout
+    assert "there already" in told and "That run has layers 0-11" in told and "tell of 6-8 alone" in told
+    assert (tmp_path / "toy_openness_activations.safetensors").read_bytes() == activations
+    again = extract_toy(tmp_path).stdout
+    assert "there already" in again and "alone" not in again and "\nLayer 11: " in again
 
 
 def test_the_originals_script_takes_its_flags_and_does_what_they_say(tmp_path):
@@ -117,31 +185,46 @@ def test_the_originals_script_takes_its_flags_and_does_what_they_say(tmp_path):
             "metadata",
         }
     assert len((tmp_path / "toy_extraversion_rollouts.jsonl").read_text().splitlines()) == 8 * 5 * 2
+    command[-1] = str(other := tmp_path / "other")
     done = run(*command, "--layer_range", "4", "6", "--n_samples", "25")
-    with np.load(tmp_path / "toy_extraversion_vectors.npz") as arrays:
+    with np.load(other / "toy_extraversion_vectors.npz") as arrays:
         assert {f"layer_{k}_vector" for k in (4, 5, 6)} < set(arrays)
-    assert len((tmp_path / "toy_extraversion_rollouts.jsonl").read_text().splitlines()) == 8 * 25 * 2
+    assert len((other / "toy_extraversion_rollouts.jsonl").read_text().splitlines()) == 8 * 25 * 2
     assert run(*command, "--n_samples", "1").returncode == 2
 
 
-def test_ctrl_c_exits_130_and_leaves_nothing_half_written(tmp_path):
+def stopped_when(ready, folder):
+    """The end of a long run, stopped by Ctrl-C as soon as `ready`."""
     command = [sys.executable, "-m", "personascope", "extract", "toy", "--trait", "evil", "--protocol", "paper"]
     # A test run in the background ignores SIGINT, and its children would inherit that.
     running = subprocess.Popen(
-        [*command, "-o", str(tmp_path)],
+        [*command, "-o", str(folder)],
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
         cwd=ROOT,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.rglob("plan.json")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    deadline = time.monotonic() + 120
+    while not ready() and time.monotonic() < deadline:
+        time.sleep(0.02)
     running.send_signal(signal.SIGINT)
     _, told = running.communicate(timeout=60)
-    assert running.returncode == 130 and "stopped" in told
-    assert not list(tmp_path.rglob("*.part")) and not list(tmp_path.glob("*.npz"))
+    assert running.returncode == 130
+    assert not list(folder.rglob("*.part")) and not list(folder.glob("*.npz"))
+    return told
+
+
+def test_ctrl_c_exits_130_and_says_what_is_kept(tmp_path):
+    told = stopped_when(lambda: list(tmp_path.rglob("00000.safetensors")), tmp_path)
+    kept = sum(len(path.read_text().splitlines()) for path in tmp_path.rglob("*.jsonl"))
+    assert kept >= 128
+    assert f"stopped; {kept} of 1000 replies are kept, the same command goes on from there" in told
+
+
+def test_ctrl_c_before_anything_is_kept_says_so_and_leaves_nothing(tmp_path):
+    told = stopped_when(lambda: list(tmp_path.rglob("plan.json")), tmp_path)
+    assert "stopped; nothing was written" in told and not list(tmp_path.iterdir())
 
 
 def test_a_terminal_sees_bars_with_the_time_left(tmp_path):

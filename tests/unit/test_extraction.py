@@ -1,7 +1,7 @@
 """The main job on the toy engine: files, their content, and that they say what was planted."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from personascope.models.protocols import Sampling
 from personascope.models.toy import Planted, ToyModel
 from personascope.prompts import PROTOCOLS, Protocol
 from personascope.traits import load_trait
+from personascope.verdict import verdict
 
 TRAIT = load_trait("extraversion")
 STANDARD = from_rollouts(TRAIT, PROTOCOLS["standard"])
@@ -66,9 +67,25 @@ def test_the_files_hold_the_originals_keys_and_ours(extracted):
     }  # fmt: skip
     assert original <= set(layer)
     assert layer["auc_interval"][0] <= layer["auc"] <= layer["auc_interval"][1]
-    assert told["summary"]["chosen_layer"] == 7 and told["grade"] in ("excellent", "good", "moderate", "poor")
+    assert told["summary"]["chosen_layer"] == 7
     assert told["model"]["name"] == "toy" and "counted from 0" in told["convention"]
     assert set(told["made_from"]) == {"rollouts", "activations", "trait", "vectors"}
+
+
+def test_the_analysis_carries_the_verdict_and_where_the_layer_was_sought(extracted):
+    told = json.loads(extracted.analysis_path.read_text())
+    assert told["verdict"] == json.loads(json.dumps(asdict(verdict(extracted.separation))))
+    assert told["verdict"]["evidence"] == "shown"
+    assert told["smallest_p"] == 1 / 128
+    assert told["candidate_window"] == {"depths": [0.35, 0.8], "layers": [4, 8], "chosen_at_edge": False}
+    assert set(told["summary"]["advantages"]["bag of words"]) == {"value", "low", "high"}
+
+
+def test_what_is_not_available_is_null_in_the_analysis(tmp_path):
+    found = run(toy_for(TRAIT), tmp_path / "toy", from_rollouts(TRAIT, PROTOCOLS["quick"]))
+    told = json.loads(found.analysis_path.read_text())
+    assert told["verdict"]["evidence"] == "undecided" and told["verdict"]["grade"] is None
+    assert told["summary"]["nested_auc"]["low"] is None and told["layer_7"]["auc_interval"] == [None, None]
 
 
 def test_the_same_seed_gives_the_same_bytes(extracted, tmp_path):

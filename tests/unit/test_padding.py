@@ -9,10 +9,10 @@ import tiny_models
 import torch
 
 from personascope.models.chat import chat_format
-from personascope.models.huggingface import Limits
 from personascope.models.opening import engine_for
 from personascope.models.protocols import Chat
 from personascope.models.residual import find_blocks, reading
+from personascope.models.running import Limits
 
 INSTRUCTIONS = ("You are merry and talk a lot.", "You are glum.", None)
 QUESTIONS = ("How are you today?", "Why?", "What would you do with a whole free day in town?")

@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from personascope import crossed as crossed_module
 from personascope.crossed import MOST_PAIR_FOLDS, Folds, crossed_folds, held_out_scores, inner_reading, is_crossed
-from personascope.directions import gram
+from personascope.directions import effective_dimension, gram, spread, spread_of_related
 from personascope.errors import ActivationError, ContrastError
 from personascope.reading import candidate_positions, fixed_position, separate
 from personascope.separation import Design, auc, cohens_d, grade
@@ -281,6 +281,10 @@ def test_separation_tells_a_planted_trait():
     assert said.fixed_auc == said.readings[5].auc
     assert (said.n_high, said.n_low, said.n_pairs, said.n_questions) == (48, 48, 8, 6)
     assert set(said.baselines) == {"reply length", "bag of words", "random direction"}
+    assert set(said.advantages) == {"reply length", "bag of words"}
+    for name, ahead in said.advantages.items():
+        assert ahead.value == pytest.approx(said.nested_auc.value - said.baselines[name].value)
+        assert 0 < ahead.low < ahead.value < ahead.high
     assert set(said.readers) == {"difference of means", "shrinkage LDA", "logistic regression"}
     assert said.readers["difference of means"] == said.readings[6].auc
     reading = said.readings[6]
@@ -301,7 +305,7 @@ def test_separation_tells_a_planted_trait():
 
 
 def test_every_number_of_every_layer_is_there():
-    said = separated()
+    said = separated(crossed_design(6, 4), trait=1.5)
     for reading in said.readings:
         for name, value in vars(reading).items():
             numbers = vars(value).values() if hasattr(value, "low") else [value]
@@ -310,6 +314,30 @@ def test_every_number_of_every_layer_is_there():
 
 def test_separation_is_seeded():
     assert separated().readings == separated().readings
+
+
+def test_headline_p_is_corrected_for_the_layers_looked_at():
+    design = crossed_design(6, 4)
+    x = draw(design, trait=0.4, n_layers=4)
+    said = separate(x, design, layers=range(4), n_model_layers=100, texts=None, seed=0)
+    best = max(said.readings, key=lambda reading: reading.auc.value)
+    assert said.chosen_layer == best.layer
+    assert said.p == best.p_max > best.p
+
+
+@pytest.mark.parametrize("name", ["crossed", "one pair", "replies", "loose"])
+def test_effective_dimension_is_of_samples_that_share_nothing(name):
+    design = DESIGNS[name]
+    x = draw(design, width=60) * np.linspace(0.1, 2, 60)
+    said = separate(x, design, layers=[0], n_model_layers=1, texts=None, seed=0)
+    related = design.question[:, None] == design.question
+    if name != "one pair" and name != "loose":
+        related |= design.pair[:, None] == design.pair
+    apart = spread_of_related(gram(x)[0], design.high, related)
+    expected = spread(gram(x)[0], design.high) if name == "loose" else apart
+    found = said.readings[0].effective_dimension
+    assert found == pytest.approx(effective_dimension(*expected, width=60))
+    assert 1 < found < 60
 
 
 def test_nested_choice_ignores_the_scale_of_layers():
@@ -342,7 +370,30 @@ def test_two_questions_under_one_pair_fall_back_to_the_fixed_layer():
 def test_every_design_can_be_read(design):
     said = separated(design, texts=[f"text {i % 3}" for i in range(len(design.high))])
     assert len(said.readings) == 2
-    assert 0 <= said.nested_auc.low <= said.nested_auc.value <= said.nested_auc.high <= 1
+    assert 0 <= said.nested_auc.value <= 1
+    if math.isfinite(said.nested_auc.low):
+        assert 0 <= said.nested_auc.low <= said.nested_auc.value <= said.nested_auc.high <= 1
+
+
+def test_intervals_of_few_pairs_are_not_available():
+    said = separated(crossed_design(5, 6), texts=[f"text {i % 3}" for i in range(60)])
+    for estimate in (said.nested_auc, said.fixed_auc, *said.advantages.values(), *said.readers.values()):
+        assert math.isfinite(estimate.value)
+        assert math.isnan(estimate.low) and math.isnan(estimate.high)
+    assert math.isfinite(said.baselines["random direction"].low)
+
+
+@pytest.mark.parametrize(("n_pairs", "there"), [(2, False), (4, False), (5, True), (8, True)])
+def test_the_null_line_needs_ten_relabellings(n_pairs, there):
+    said = separated(crossed_design(n_pairs, 6), trait=9.0)
+    for reading in said.readings:
+        assert math.isfinite(reading.null_auc_95) == there
+        assert not there or 0.5 < reading.null_auc_95 < 0.8
+
+
+def test_without_texts_nothing_is_compared():
+    assert set(separated().baselines) == {"random direction"}
+    assert separated().advantages == {}
 
 
 def test_rows_that_are_not_finite_are_named():

@@ -6,9 +6,12 @@ from itertools import product
 import numpy as np
 import pytest
 
+from personascope.dose_response import propensity, propensity_curve, reverses_sign, slope_estimate, token_means
 from personascope.errors import LayerError
-from personascope.models.protocols import Chat, Sampling
-from personascope.models.toy import BRIGHT, DULL, END_CHANCE, Planted, ToyModel
+from personascope.models.protocols import Chat, Condition, Sampling, Steering
+from personascope.models.toy import Planted, ToyModel
+from personascope.models.toy_words import BRIGHT, DULL, END_CHANCE, NEUTRAL, UNKNOWN_CHANCE
+from personascope.steering import MODES
 
 SAMPLING = Sampling(max_new_tokens=12)
 SHALLOW = Planted(n_layers=2, layer=1)  # as the default model at its planted layer, and faster
@@ -248,3 +251,292 @@ def test_a_layer_that_is_not_there_is_refused():
             with pytest.raises(LayerError) as refused:
                 ask(layer)
             assert "0" in refused.value.hint and "11" in refused.value.hint
+
+
+def planted(model, layer, strength=1.0, **more):
+    """One gap of the planted direction at a layer, times the strength."""
+    return Steering({layer: (model.gap(layer) * model.planted_direction(layer)).astype(np.float32)}, strength, **more)
+
+
+def crosswise(model, layer, number=0):
+    """A direction of length 1 at right angles to the planted one."""
+    raw = np.random.default_rng(number).standard_normal(model.spec.width)
+    raw -= raw @ model.planted_direction(layer) * model.planted_direction(layer)
+    return (raw / np.linalg.norm(raw)).astype(np.float32)
+
+
+def rollouts(model, n=20):
+    """Replies of both poles to each of n questions: the questions' chats without instruction, the replies, the pole."""
+    questions = [f"What of matter {i}?" for i in range(n)]
+    texts = []
+    for told, first in (("Be cheerful.", 0), ("Be gloomy.", n)):
+        chats = [Chat(question, told) for question in questions]
+        texts += [reply.text for reply in model.generate(chats, SAMPLING, seeds=range(first, first + n)).replies]
+    return [Chat(question) for question in questions] * 2, texts, np.arange(2 * n) < n
+
+
+def propensities(model, steerings, n=20, layer=7):
+    """S of each steering, by question [steering question], and the planted slope of S for each gap of the layer."""
+    chats, texts, high = rollouts(model, n)
+    means = token_means(model.score(chats, texts, steerings=[(), *steerings]).logp)
+    found = propensity(means[1:] - means[0], high, np.tile(np.arange(n), 2))
+    return found, model.propensity_slope(texts[:n], texts[n:], layer=layer)
+
+
+@pytest.mark.parametrize("layer", range(12))
+def test_propensity_is_linear_in_the_strength_with_the_planted_slope(layer):
+    model, strengths = ToyModel(), np.array([-3.0, -1.0, -0.2, 0.5, 1.0, 4.0])
+    steerings = [(planted(model, layer, strength),) for strength in strengths]
+    found, slope = propensities(model, steerings, layer=layer)
+    assert slope == pytest.approx(propensities(model, [])[1] * model.gap(layer) / model.gap(7))
+    np.testing.assert_allclose(found.mean(axis=1), strengths * slope, atol=1e-6)
+
+
+def test_one_gap_moves_the_leaning_by_exactly_two():
+    model = ToyModel(leanings={"low": -1.0, "high": 1.0, "higher": 3.0})
+    replies = ["the sunny road", "so drab"]
+    by_instruction = [
+        model.score([Chat("Why?", told)] * 2, replies, steerings=[()]).logp[0] for told in ("low", "high", "higher")
+    ]
+    steerings = [(planted(model, 7, gaps),) for gaps in (0.0, 1.0, 2.0)]
+    steered = model.score([Chat("Why?", "low")] * 2, replies, steerings=steerings).logp
+    np.testing.assert_allclose(steered, by_instruction, atol=1e-6)
+
+
+@pytest.mark.parametrize("sampling", [Sampling(40), Sampling(40, 0.0), Sampling(40, 0.3)], ids=["1", "0", "0.3"])
+@pytest.mark.parametrize("layer", [2, 7, 10])
+def test_a_push_of_one_gap_makes_the_low_pole_say_what_the_high_pole_says(sampling, layer):
+    model, seeds, questions = ToyModel(leanings={"told": -1.0}), range(8), [f"What of {i}?" for i in range(8)]
+    low = [Chat(question, "told") for question in questions]
+    push = planted(model, layer, model.gap(7) / model.gap(layer))
+    steered = model.generate(low, sampling, seeds=seeds, steering=[(push,)] * 8).replies
+    other = ToyModel(leanings={"told": 1.0})
+    assert steered == other.generate(low, sampling, seeds=seeds).replies
+    assert steered != model.generate(low, sampling, seeds=seeds).replies
+
+
+@pytest.mark.parametrize("layer", [5, 7])
+def test_a_direction_at_right_angles_steers_nothing(layer):
+    model = ToyModel()
+    sideways = [(Steering({layer: crosswise(model, layer, number)}, 3.0),) for number in range(3)]
+    found, _ = propensities(model, sideways)
+    np.testing.assert_allclose(found, 0.0, atol=1e-5)
+    chats, texts, _ = rollouts(model, 5)
+    assert np.nanmax(model.score(chats, texts, steerings=sideways).kl) < 1e-10
+    bare = model.residuals(chats, texts, layers=[layer])
+    pushed = model.residuals(chats, texts, layers=[layer], steering=[sideways[0]] * 10)
+    length = np.linalg.norm(pushed.reply_mean - bare.reply_mean, axis=-1)
+    np.testing.assert_allclose(length, 3.0, rtol=1e-5)
+
+
+def test_edits_of_several_layers_move_the_leaning_together():
+    model = ToyModel()
+    both = Steering({**planted(model, 5).directions, **planted(model, 8).directions}, 0.5)
+    found, slope = propensities(model, [(both,), (planted(model, 7, 0.7), planted(model, 7, -0.2))])
+    of_both = 0.5 * (model.gap(5) + model.gap(8)) / model.gap(7)
+    np.testing.assert_allclose(found.mean(axis=1), [of_both * slope, 0.5 * slope], atol=1e-6)
+
+
+def test_a_change_is_carried_to_all_later_layers_and_to_none_before():
+    model, chats, texts = ToyModel(), [Chat("Why?", "Be merry."), Chat("Where?")], ["the road", "sunny"]
+    bare = model.residuals(chats, texts, layers=range(12))
+    push = planted(model, 5, 2.0)
+    found = model.residuals(chats, texts, layers=range(12), steering=[(push,)] * 2)
+    for now, before in ((found.reply_mean, bare.reply_mean), (found.prompt_last, bare.prompt_last)):
+        np.testing.assert_array_equal(now[:, :5], before[:, :5])
+        np.testing.assert_allclose(
+            (now - before)[:, 5:], np.broadcast_to(2 * push.directions[5], (2, 7, 64)), atol=1e-6
+        )
+
+
+QUIET = Planted(noise=0.0, quirk=0.0, question=0.0)  # a token is its leaning and nothing else
+
+
+@pytest.mark.parametrize("layer", [5, 7])
+@pytest.mark.parametrize(
+    ("mode", "threshold", "high", "low"),
+    [
+        ("ablate", 0.0, 0.0, 0.0),
+        ("cap", 0.0, 0.0, -1.0),
+        ("cap", 0.25, 0.5, -1.0),
+        ("cap", 0.6, 1.0, -1.0),
+        ("floor", 0.0, 1.0, 0.0),
+        ("floor", 0.25, 1.0, 0.5),
+    ],
+)
+def test_without_noise_an_edit_sets_the_leaning_that_its_layer_shows(layer, mode, threshold, high, low):
+    shown = ToyModel(QUIET).gap(layer) / QUIET.gap
+    wanted_high, wanted_low = 1 + shown * (high - 1), -1 + shown * (low + 1)
+    model = ToyModel(QUIET, leanings={"high": 1.0, "low": -1.0, "as high": wanted_high, "as low": wanted_low})
+    edit = planted(model, layer, mode=mode, thresholds={layer: threshold * model.gap(layer)})
+    chats, replies = [Chat("Why?", "high"), Chat("Why?", "low")], ["the sunny road was drab"] * 2
+    steered = model.score(chats, replies, steerings=[(edit,)])
+    wanted = model.score([Chat("Why?", "as high"), Chat("Why?", "as low")], replies, steerings=[()])
+    np.testing.assert_allclose(steered.logp, wanted.logp, atol=1e-6)
+    found = model.residuals(chats, replies, layers=[layer], steering=[(edit,)] * 2)
+    along = found.reply_mean[:, 0].astype(np.float64) @ model.planted_direction(layer)
+    np.testing.assert_allclose(along, np.array([high, low]) * model.gap(layer) / 2, atol=1e-6)
+
+
+def test_half_an_ablation_halves_the_leaning():
+    model = ToyModel(QUIET, leanings={"high": 1.0, "half": 0.5, "minus": -1.0})
+    edits = [(planted(model, 7, strength, mode="ablate"),) for strength in (0.5, 2.0)]
+    found = model.score([Chat("Why?", "high")], ["sunny and drab"], steerings=edits).logp[:, 0]
+    wanted = [
+        model.score([Chat("Why?", told)], ["sunny and drab"], steerings=[()]).logp[0, 0] for told in ("half", "minus")
+    ]
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+def test_ablation_takes_the_poles_apart_no_longer():
+    model, n = ToyModel(replace(SHALLOW, noise=1.0, pull=1.0)), 150
+    edit = planted(model, 1, mode="ablate")
+
+    def brightness(told, steered):
+        replies = model.generate(apart(told, n), SAMPLING, seeds=range(n), steering=[steered] * n).replies
+        return np.mean([model.leaning(word) for reply in replies for word in reply.text.split()])
+
+    assert brightness("Be cheerful.", ()) > 0.4 and brightness("Be gloomy.", ()) < -0.4
+    high, low = (brightness(told, (edit,)) for told in ("Be cheerful.", "Be gloomy."))
+    assert abs(high - low) < 0.12 and abs(high + low) / 2 < 0.12
+
+
+def test_steering_the_prompt_moves_the_first_word_only():
+    model = ToyModel()
+    chats, texts, _ = rollouts(model, 10)
+    steerings = [(), (planted(model, 7, positions="prompt"),), (planted(model, 7),)]
+    plain, prompt, reply = model.score(chats, texts, steerings=steerings).logp
+    np.testing.assert_array_equal(prompt[:, 1:], plain[:, 1:])
+    np.testing.assert_array_equal(prompt[:, 0], reply[:, 0])
+    assert np.all(prompt[:, 0] != plain[:, 0])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_steered_prompt_says_another_first_word_and_nothing_else(mode):
+    model, n = ToyModel(), 30
+    strength = 8.0 if mode == "add" else 1.0
+    edit = planted(model, 7, strength, mode=mode, positions="prompt", thresholds={7: 0.0})
+    chats = apart("Be cheerful.", n)
+    plain, steered = (
+        [reply.text.split() for reply in model.generate(chats, SAMPLING, seeds=range(n), steering=steering).replies]
+        for steering in (None, [(edit,)] * n)
+    )
+    assert [words[1:] for words in steered] == [words[1:] for words in plain]
+    assert [words[0] for words in steered] != [words[0] for words in plain]
+
+
+def test_words_are_drawn_with_the_chances_that_are_scored():
+    model, n = ToyModel(Planted(noise=2.0, question=0.0, quirk=0.0)), 120
+    when = Condition(6, model.planted_direction(6).astype(np.float32), 0.0)  # met at half of the tokens, by their noise
+    steered = (
+        planted(model, 7, 2.5, condition=when),
+        planted(model, 7, 0.6, mode="floor", thresholds={7: 0.2}),
+        planted(model, 8, 1.0, positions="prompt"),
+    )
+    for told in ("Be cheerful.", "So."):
+        chats = apart(told, n)
+        texts = [r.text for r in model.generate(chats, SAMPLING, seeds=range(n), steering=[steered] * n).replies]
+        plain, found = model.score(chats, texts, steerings=[(), steered]).logp.astype(np.float64)
+        ratio = np.exp(plain - found)[~np.isnan(found)]  # its mean is 1 over words drawn with the chances `found`
+        error = ratio.std() / np.sqrt(len(ratio))
+        assert abs(ratio.mean() - 1) < 4 * error < 0.4
+
+
+def test_a_stronger_push_never_says_a_duller_word_and_never_ends_elsewhere():
+    model, strengths = ToyModel(Planted(pull=1.0)), (-2.0, -0.3, 0.0, 0.2, 1.0, 5.0)
+    steering = [(planted(model, 7, strength),) for strength in strengths]
+    replies = model.generate([Chat("Why?")] * 6, Sampling(200), seeds=[4] * 6, steering=steering).replies
+    said = np.array([[model.leaning(word) for word in reply.text.split()] for reply in replies])
+    steps = np.diff(said, axis=0)
+    assert np.all(steps >= 0) and np.all(steps.sum(axis=1) > 0)
+    assert {reply.ended for reply in replies} == {True}
+
+
+def test_scores_are_log_chances_of_the_words_given_that_one_comes():
+    model = ToyModel(leanings={"some": 0.4})
+    words = [*BRIGHT, *DULL, *NEUTRAL]
+    logp = model.score([Chat("Why?", "some")] * 30, words, steerings=[()]).logp[0, :, 0]
+    assert np.exp(logp.astype(np.float64)).sum() == pytest.approx(1, abs=1e-6)
+    bright, dull, neutral = np.split(logp, [8, 16])
+    assert np.ptp(bright) == np.ptp(dull) == np.ptp(neutral) == 0
+    assert bright[0] - neutral[0] == pytest.approx(0.4 * 0.3, abs=1e-6)
+    assert neutral[0] - dull[0] == pytest.approx(0.4 * 0.3, abs=1e-6)
+
+
+def test_kl_is_that_of_the_word_distributions():
+    model = ToyModel(leanings={"low": -1.0, "high": 1.0})
+    words = [*BRIGHT, *DULL, *NEUTRAL]
+    low, high = (
+        model.score([Chat("Why?", told)] * 30, words, steerings=[()]).logp[0, :, 0] for told in ("low", "high")
+    )
+    expected = (np.exp(high.astype(np.float64)) * (high.astype(np.float64) - low)).sum()
+    found = model.score([Chat("Why?", "low")], ["sunny and road"], steerings=[(planted(model, 7),), ()]).kl
+    np.testing.assert_allclose(found[0, 0], expected, rtol=1e-5)
+    np.testing.assert_array_equal(found[1, 0], 0)
+
+
+def test_a_word_that_is_not_known_has_one_chance_under_every_steering():
+    model = ToyModel()
+    steerings = [(), (planted(model, 7, 3.0),)]
+    found = model.score([Chat("Why?")], ["Sunny, zebra day"], steerings=steerings)
+    np.testing.assert_allclose(found.logp[:, 0, 1], np.log(UNKNOWN_CHANCE), rtol=1e-6)
+    assert found.logp[1, 0, 0] > found.logp[0, 0, 0]
+    assert np.all(found.kl[1, 0] > 0)
+
+
+def test_leanings_far_beyond_the_poles_say_bright_words_only_and_stay_finite():
+    model = ToyModel()
+    far = (planted(model, 7, 1e6),)
+    reply = model.generate([Chat("Why?")], Sampling(30), seeds=[3], steering=[far]).replies[0]
+    assert set(reply.text.split()) <= set(BRIGHT)
+    found = model.score([Chat("Why?")], ["sunny drab"], steerings=[far])
+    assert np.isfinite(found.logp[0]).all() and np.isfinite(found.kl[0]).all()
+    assert found.logp[0, 0, 0] == pytest.approx(-np.log(8)) and found.logp[0, 0, 1] < -1e4
+
+
+def test_where_nothing_was_planted_nothing_steers():
+    model = ToyModel(Planted(gap=0.0))
+    edits = [(Steering({7: crosswise(model, 7) + 1}, 2.0, mode),) for mode in ("add", "ablate")]
+    found = model.score([Chat("Why?", "Be merry.")], ["sunny and drab"], steerings=[(), *edits])
+    assert np.all(found.logp == found.logp[0]) and np.all(found.kl == 0)
+    assert model.propensity_slope(["sunny"], ["drab"]) == 0
+
+
+def test_the_gradient_lies_along_the_planted_direction_and_is_the_slope_of_s():
+    model, n = ToyModel(), 20
+    chats, texts, high = rollouts(model, n)
+    weights = (np.where(high, 1.0, -1.0) / n).astype(np.float32)
+    found = model.sensitivity(chats, texts, weights=weights, layers=[3, 7])
+    slope = model.propensity_slope(texts[:n], texts[n:])
+    expected = np.stack([slope * model.planted_direction(layer) / model.gap(7) for layer in (3, 7)])
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_scored_rows_are_counted_once_for_each_steering():
+    model = ToyModel()
+    model.score([Chat("Why?")] * 3, ["so", "", "the road"], steerings=[(), (planted(model, 7),)])
+    assert model.n_forwards == 6
+    model.generate([Chat("Why?")] * 3, SAMPLING, seeds=range(3), layers=[7], steering=[(planted(model, 7),)] * 3)
+    assert model.n_forwards == 9
+
+
+def test_the_dose_response_of_the_planted_direction_is_the_planted_one():
+    model, strengths = ToyModel(), np.array([-1.0, -0.5, 0.5, 1.0])
+    found, slope = propensities(model, [(planted(model, 7, strength),) for strength in strengths], n=30)
+    curve = propensity_curve(found)
+    assert reverses_sign(list(strengths), curve) == (True, True)
+    estimate = slope_estimate(strengths, found)
+    assert estimate.value == pytest.approx(slope, abs=1e-6)
+    assert estimate.low < slope < estimate.high
+
+
+def test_an_extracted_vector_steers_by_its_part_along_the_planted_direction():
+    model, n = ToyModel(), 40
+    high, low = activations(model, apart("Be cheerful.", n), 0), activations(model, apart("Be gloomy.", n), n)
+    raw = (high.mean(axis=0) - low.mean(axis=0))[7]
+    strengths = np.array([-0.5, 0.5])
+    steerings = [(Steering({7: raw.astype(np.float32)}, strength),) for strength in strengths]
+    found, slope = propensities(model, steerings)
+    share = float(raw @ model.planted_direction(7)) / model.gap(7)
+    assert 0.5 < share < 1.5
+    np.testing.assert_allclose(found.mean(axis=1), strengths * slope * share, atol=1e-6)

@@ -52,7 +52,7 @@ def test_a_users_file_works_like_a_name(tmp_path):
     [
         ({"definition": None}, "definition"),
         ({"colour": "red"}, "colour"),
-        ({"questions": {"extract": ["Why?"], "evaluate": []}}, "1 questions to extract"),
+        ({"questions": {"extract": ["Why?"], "evaluate": []}}, "1 questions at questions.extract"),
         ({"replies": [{"domain": "work"}]}, "replies.0.question"),
     ],
 )
@@ -62,6 +62,75 @@ def test_a_file_that_does_not_fit_is_refused_with_the_field(tmp_path, change, to
     path.write_text(yaml.safe_dump(fields), encoding="utf-8")
     with pytest.raises(TraitError, match=told):
         load_trait(str(path))
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        (("definition",), "  \n"),
+        (("instructions", "extract", 3, "low"), ""),
+        (("questions", "evaluate", 19), " "),
+        (("replies", 0, "high"), "\t"),
+        (("openers", 2), ""),
+        (("trait_words", 0), ""),
+        (("poles", "low", "adjective"), ""),
+    ],
+)
+def test_an_empty_text_is_refused_with_its_place(tmp_path, place, text):
+    fields = yaml.safe_load(trait_file("openness")) | {"name": "mine"}
+    inner = fields
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = text
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(fields), encoding="utf-8")
+    with pytest.raises(TraitError, match="empty text at " + ".".join(map(str, place))):
+        load_trait(str(path))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"instructions": {"extract": [], "evaluate": []}}, "0 pairs at instructions.extract"),
+        ({"questions": {"extract": [], "evaluate": []}}, "0 questions at questions.extract"),
+    ],
+)
+def test_an_empty_list_where_texts_are_needed_is_refused_with_its_place(tmp_path, change, told):
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(trait_file("openness")) | change), encoding="utf-8")
+    with pytest.raises(TraitError, match=told):
+        load_trait(str(path))
+
+
+@pytest.mark.parametrize("name", ["openness", "Openness", "evil"])
+def test_a_users_file_cannot_pass_for_a_trait_of_the_catalogue(tmp_path, name):
+    path = tmp_path / "mine.yaml"
+    text = trait_file("openness").replace("label: Openness", "label: Something else")
+    path.write_text(text.replace("name: openness", f"name: {name}"), encoding="utf-8")
+    with pytest.raises(TraitError, match="has the name of a catalogue trait") as caught:
+        load_trait(str(path))
+    assert f"my_{name.lower()}" in caught.value.hint
+
+
+def test_near_misses_are_asked_about(tmp_path):
+    for name in ("evli", "Narcisism", str(tmp_path / "evli.yaml")):
+        with pytest.raises(TraitError) as caught:
+            load_trait(name)
+        wanted = "narcissism" if "isism" in name else "evil"
+        assert caught.value.hint.startswith(f"did you mean {wanted}? ")
+    with pytest.raises(TraitError, match="no such file"):
+        load_trait(str(tmp_path / "none.yaml"))
+
+
+def test_texts_of_the_template_left_unchanged_are_problems():
+    template = replace(load_trait("extraversion"), name="mine")
+    told = problems(template)
+    for part in ("1 label is", "11 instruction pairs are", "40 questions are", "24 matched replies are", "2 poles are"):
+        assert any(problem.startswith(f"{part} still th") and "of extraversion" in problem for problem in told), part
+    pairs = template.instructions
+    changed = [replace(pair, high=f"{pair.high} Truly.") for pair in pairs.extract[3:]]
+    fewer = replace(template, instructions=replace(pairs, extract=(*pairs.extract[:3], *changed), evaluate=()))
+    assert "3 instruction pairs are still those of extraversion" in problems(fewer)
 
 
 @pytest.mark.parametrize("content", [b"a: [1", b"\xff\xfe\x00", b"", b"- 1\n- 2\n"])

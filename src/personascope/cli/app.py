@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 import personascope
-from personascope.cli import extract, traits
-from personascope.cli.printing import print_error
+from personascope.cli import check, extract, steer, traits
+from personascope.cli.printing import Interrupted, print_error, print_stopped
 from personascope.errors import UserError
 
 STOPPED = 130
@@ -22,6 +22,8 @@ app = typer.Typer(
     help="Find, prove, steer and watch persona vectors in language models.",
 )
 app.command(name="extract")(extract.extract)
+app.command(name="check")(check.check)
+app.command(name="steer")(steer.steer)
 app.add_typer(traits.app, name="traits")
 
 
@@ -46,14 +48,17 @@ def main() -> None:
 
 
 def run(command: Callable[[], object]) -> None:
-    """Run a command; a UserError prints what was found and a hint, and exits 2; Ctrl-C exits 130."""
+    """Run a command; a UserError prints what was found and a hint, and exits 2; Ctrl-C prints what is left: 130."""
     try:
         command()
     except UserError as error:
         print_error(error)
         sys.exit(2)
+    except Interrupted as stop:
+        print_stopped(str(stop))
+        sys.exit(STOPPED)
     except (KeyboardInterrupt, SystemExit) as stop:
         if not isinstance(stop, KeyboardInterrupt) and stop.code != STOPPED:
             raise
-        print("\nstopped; only whole files are left, and a rerun goes on from them", file=sys.stderr)
+        print_stopped("nothing was written")
         sys.exit(STOPPED)

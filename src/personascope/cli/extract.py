@@ -25,6 +25,9 @@ def extract(
     ] = None,
     save_dir: Annotated[Path, typer.Option("--save-dir", "-o", help="Where the files go.")] = Path("persona_analysis"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of sampling, folds and intervals.")] = 0,
+    calibrate: Annotated[
+        bool, typer.Option(help="Also read unseen texts, calibrate the dose and try whether the vector steers.")
+    ] = True,
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
     trust_remote_code: Annotated[bool, typer.Option(help="Run code that comes with the model.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print the analysis as JSON.")] = False,
@@ -34,8 +37,9 @@ def extract(
     # Torch and the libraries of charts and numbers take seconds to import; help and mistakes should not.
     from personascope.cli.job import Job, contrast_named, protocol_named, run_job
 
-    chosen = contrast_named(loaded, contrast, protocol_named(protocol, max_new_tokens))
-    job = Job(loaded, chosen, wanted, seed, save_dir)
+    asked = protocol_named(protocol, max_new_tokens)
+    chosen = contrast_named(loaded, contrast, asked)
+    job = Job(loaded, chosen, wanted, seed, save_dir, trial=asked if calibrate else None)
     extraction = run_job(model, job, dtype=dtype, trust_remote_code=trust_remote_code, quiet=json_output)
     if json_output:
         print(extraction.analysis_path.read_text(encoding="utf-8"), end="")
@@ -47,10 +51,7 @@ def parse_layers(text: str) -> list[int]:
         found: list[int] = []
         for part in text.replace(",", " ").split():
             first, dash, last = part.partition("-")
-            named = range(int(first), int(last if dash else first) + 1)
-            if not named:
-                raise ValueError
-            found += named
+            found += _span(int(first), int(last if dash else first))
     except ValueError as error:
         raise LayerError(f"{text!r} names no layers", hint="write them as 15,16,20-24, counted from 0") from error
     if not found:
@@ -63,4 +64,10 @@ def _layers(layers: str | None, layer_range: tuple[int, int] | None) -> list[int
         raise LayerError("both --layers and --layer-range are given", hint="give one of them")
     if layers is not None:
         return parse_layers(layers)
-    return parse_layers(f"{layer_range[0]}-{layer_range[1]}") if layer_range else None
+    return list(_span(*layer_range)) if layer_range else None
+
+
+def _span(first: int, last: int) -> range:
+    if first > last:
+        raise LayerError(f"{first} is above {last}", hint=f"give the lower layer first: {last} and {first}")
+    return range(first, last + 1)

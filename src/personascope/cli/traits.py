@@ -1,5 +1,6 @@
 """`personascope traits`: look at the catalogue, start a trait of your own, check it."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -59,11 +60,14 @@ def new(path: Annotated[Path, typer.Argument(help="Where to write the new YAML f
     if path.exists() or path.suffix not in (".yaml", ".yml"):
         found = f"{path} is there already" if path.exists() else f"{path} has no ending .yaml"
         raise TraitError(found, hint="choose another name, such as mine.yaml")
+    name = re.sub(r"[^\w-]+", "_", path.stem.lower())
+    if name in catalogue_names():
+        raise TraitError(f"{name} is a trait of the catalogue", hint=f"choose another name, such as my_{name}.yaml")
     lead = (
         "# A trait of your own. Change every text; keep the texts of a pair alike in all but the trait.\n"
         f"# Then: personascope traits check {path} && personascope extract MODEL --trait {path}\n"
     )
-    text = lead + trait_file("extraversion").replace("name: extraversion", f"name: {path.stem.lower()}", 1)
+    text = lead + trait_file("extraversion").replace("name: extraversion", f"name: {name}", 1)
     write_whole(path, lambda part: _write(part, text))
     print(f"wrote {path}; now change its texts")
 

@@ -101,7 +101,7 @@ def keep_rows(cache: Cache, rows: Tensor) -> None:
 
 def prefixes_in(cache: Cache, prefixes: Sequence[tuple[int, ...]]) -> Prefixes:
     """Keys and values of each row of a cache that was filled with these prefixes, right-aligned."""
-    with torch.inference_mode():
+    with torch.no_grad():
         return {
             prefix: [layer.prefix_of(row, len(prefix)) for layer in cache.layers] for row, prefix in enumerate(prefixes)
         }

@@ -9,13 +9,25 @@ Knows tokenizers; knows nothing of weights.
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
 from personascope.models.protocols import Chat
 
 _MARKER = "zqxjk"
-_SWITCHES: tuple[tuple[str, bool | str], ...] = (("enable_thinking", False), ("date_string", "01 Jan 2025"))
+_DAY = datetime(2025, 1, 1, 12)
+_SWITCHES: tuple[tuple[str, bool | str], ...] = (("enable_thinking", False), ("date_string", f"{_DAY:%d %b %Y}"))
 """Set where a template has them: no thinking, and one fixed day, so that prompts are the same tomorrow."""
+
+_CLOCK = "strftime_now"
+_CLOCK_CODES = ("%-d", "%-m", "%-H", "%-I", *(f"%{code}" for code in "aAbBcdDeFHIjmMpSTuUwWxXyYzZ"))
+_STOPPED_CLOCK = (
+    f"{{%- macro {_CLOCK}(format) %}}{{{{ format"
+    + "".join(f" | replace('{code}', '{_DAY.strftime(code)}')" for code in _CLOCK_CODES)
+    + " }}{% endmacro %}\n"
+)
+"""Put before a template that asks what day it is: a macro goes before the function of its name, which transformers
+lets nobody hand in. The template's first line stays as it is: the line end after a block is dropped."""
 
 
 @runtime_checkable
@@ -54,6 +66,10 @@ class ChatFormat:
     has_template: bool
     takes_system: bool
     settings: tuple[tuple[str, bool | str], ...]
+    template: str | None = None
+    """In place of the tokenizer's own, where that would tell the day."""
+    n_end: int = 0
+    """How many special tokens the tokenizer puts after every text."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -80,10 +96,8 @@ class ChatFormat:
             lead = f"{chat.instruction}\n\n" if chat.instruction else ""
             return f"{lead}Question: {chat.question}\nAnswer:\n"
         turns = _turns(chat, takes_system=self.takes_system)
-        rendered = self.tokenizer.apply_chat_template(
-            turns, tokenize=False, add_generation_prompt=True, **dict(self.settings)
-        )
-        return str(rendered)
+        settings = dict(self.settings) | ({"chat_template": self.template} if self.template else {})
+        return str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **settings))
 
     def tokens(self, chat: Chat, reply: str = "") -> Tokens:
         """Token ids of the prompt, and of the reply if there is one.
@@ -106,16 +120,23 @@ class ChatFormat:
         return self.tokenizer.decode(ids, skip_special_tokens=True)
 
     def _ids(self, text: str, *, adds_start: bool) -> list[int]:
-        return list(self.tokenizer(text, add_special_tokens=adds_start)["input_ids"])
+        """With the tokenizer's start tokens, never with its end: a model that reads its own end begins anew."""
+        ids = list(self.tokenizer(text, add_special_tokens=adds_start)["input_ids"])
+        return ids[: len(ids) - self.n_end] if adds_start else ids
 
 
 def chat_format(tokenizer: Tokenizer) -> ChatFormat:
     """What this tokenizer's chat template can do, found by rendering a marker through it."""
-    if not getattr(tokenizer, "chat_template", None):
-        return ChatFormat(tokenizer, has_template=False, takes_system=False, settings=())
-    settings = tuple((switch, value) for switch, value in _SWITCHES if _mentions(tokenizer, switch))
-    takes_system = _renders_system(tokenizer)
-    return ChatFormat(tokenizer, has_template=True, takes_system=takes_system, settings=settings)
+    templates = getattr(tokenizer, "chat_template", None)
+    template = str(templates.get("default", "")) if isinstance(templates, dict) else templates
+    return ChatFormat(
+        tokenizer,
+        has_template=bool(template),
+        takes_system=bool(template) and _renders_system(tokenizer),
+        settings=tuple((switch, value) for switch, value in _SWITCHES if template and switch in template),
+        template=_STOPPED_CLOCK + template if template and _CLOCK in template else None,
+        n_end=_n_end(tokenizer),
+    )
 
 
 def _turns(chat: Chat, *, takes_system: bool) -> list[dict[str, str]]:
@@ -126,9 +147,11 @@ def _turns(chat: Chat, *, takes_system: bool) -> list[dict[str, str]]:
     return [{"role": "user", "content": f"{chat.instruction}\n\n{chat.question}"}]
 
 
-def _mentions(tokenizer: Tokenizer, switch: str) -> bool:
-    templates = tokenizer.chat_template
-    return switch in (" ".join(templates.values()) if isinstance(templates, dict) else str(templates))
+def _n_end(tokenizer: Tokenizer) -> int:
+    """How many tokens stand after a text that are not the text's own, found by tokenising a marker."""
+    whole, own = (list(tokenizer(_MARKER, add_special_tokens=adds)["input_ids"]) for adds in (True, False))
+    n_added = len(whole) - len(own)
+    return next((n for n in range(n_added + 1) if whole[n_added - n : len(whole) - n] == own), 0)
 
 
 def _renders_system(tokenizer: Tokenizer) -> bool:

@@ -4,7 +4,7 @@ Pure sampling at a temperature by inverse transform: row i at step t takes the t
 cumulative probability passes uniform number u[i, t], drawn from the row's own seed. So nothing is sorted,
 no row depends on its neighbours, and the same seed gives the same noise under another steering strength.
 
-Knows a forward function and a cache; knows nothing of templates or files.
+Knows a forward function; knows nothing of caches, templates or files.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -13,10 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from transformers.cache_utils import Cache
 
 from personascope.errors import ModelError
-from personascope.models.cache import keep_rows
 from personascope.models.pooling import mean_of
 from personascope.models.protocols import Sampling, Tick
 
@@ -76,14 +74,17 @@ class Tally:
 
 
 class Batch:
-    """Replies being written. `rows[slot]` is which reply a row of the cache belongs to."""
+    """Replies being written. `rows[slot]` is which reply a row of the batch belongs to.
 
-    def __init__(self, mask: Tensor, positions: Tensor, cache: Cache, ends: Collection[int]) -> None:
+    `keep(slots)` is called when finished rows leave: whatever else has a row per reply must drop the others too.
+    """
+
+    def __init__(self, mask: Tensor, positions: Tensor, ends: Collection[int], keep: Callable[[Tensor], None]) -> None:
         self.rows = torch.arange(len(mask))
         self.writing = torch.ones(len(mask), dtype=torch.bool)
         self.ids: list[list[int]] = [[] for _ in mask]
         self.ended = [False] * len(mask)
-        self._mask, self._positions, self._cache, self._ends = mask, positions[:, -1:], cache, ends
+        self._mask, self._positions, self._keep, self._ends = mask, positions[:, -1:], keep, ends
 
     def take(self, chosen: Tensor) -> None:
         """Append one token to each reply that is being written, or end it."""
@@ -102,7 +103,7 @@ class Batch:
         if int(self.writing.sum()) < _COMPACT_BELOW * len(self.writing):
             kept = self.writing.nonzero().squeeze(1)
             on_device = kept.to(self._mask.device)
-            keep_rows(self._cache, on_device)
+            self._keep(on_device)
             self.rows, self.writing = self.rows[kept], self.writing[kept]
             self._mask, self._positions = self._mask[on_device], self._positions[on_device]
             chosen = chosen[on_device]
@@ -120,11 +121,13 @@ def write(
     seeds: Sequence[int],
     counted: Callable[[Tensor, Tensor], None] | None = None,
     tick: Tick | None = None,
+    hear: Callable[[int, list[int]], None] | None = None,
 ) -> None:
     """Write all replies of a batch, starting from the logits after their prompts.
 
     `forward(step, wanted)` gives the next logits [row vocabulary] and may skip them where they are not
-    `wanted` (the last token of a capture). `counted(rows, ids)` is called after each token was read.
+    `wanted` (the last token of a capture). `counted(rows, ids)` is called after each token was read, `hear(row, ids)`
+    with each reply that has grown.
     """
     most = sampling.max_new_tokens
     noise = torch.from_numpy(uniforms(seeds, most)).to(logits.device)
@@ -132,6 +135,9 @@ def write(
         chosen = choose(logits, noise[batch.rows.to(logits.device), at], sampling.temperature)
         before = int(batch.writing.sum())
         batch.take(chosen)
+        if hear:
+            for row in batch.rows[batch.writing].tolist():
+                hear(row, batch.ids[row])
         now = int(batch.writing.sum())
         if tick:
             tick((now + (before - now) * (most - at)) / most)

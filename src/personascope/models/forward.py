@@ -21,15 +21,19 @@ class Forward:
 
     def logits(self, ids: Tensor, positions: Tensor, mask: Tensor, cache: Cache) -> Tensor:
         """Logits after the last token of each row, [row vocabulary]."""
+        return self.last_logits(1, ids, positions, mask, cache)[:, -1]
+
+    def last_logits(self, n: int, ids: Tensor, positions: Tensor, mask: Tensor, cache: Cache) -> Tensor:
+        """Logits after each of the last `n` tokens of each row, [row n vocabulary]."""
         output = self._model(
             input_ids=ids,
             position_ids=positions,
             attention_mask=mask,
             past_key_values=cache,
             use_cache=True,
-            logits_to_keep=1,
+            logits_to_keep=n,
         )
-        logits: Tensor = output.logits[:, -1]
+        logits: Tensor = output.logits
         return logits
 
     def up_to(self, layer: int, ids: Tensor, positions: Tensor, mask: Tensor, cache: Cache | None) -> None:

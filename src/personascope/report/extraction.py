@@ -4,6 +4,7 @@ Knows what a stage gives and what the page takes.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from personascope.activations import design_of
@@ -12,14 +13,18 @@ from personascope.models.protocols import ModelSpec
 from personascope.report.page import Example, ReportInput, TraitWords, write_picture, write_report
 from personascope.rollouts import Rollout
 from personascope.traits import Trait
+from personascope.trying import Tried
+from personascope.window import candidate_window
 
 _EXAMPLES = 6
 
 
-def write_extraction_report(extraction: Extraction, trait: Trait, stem: Path) -> ReportInput:
-    """Write `<stem>_analysis.png` and `<stem>_report.html`; what they tell."""
+def write_extraction_report(
+    extraction: Extraction, trait: Trait, stem: Path, *, tried: Tried | None = None
+) -> ReportInput:
+    """Write `<stem>_analysis.png` and `<stem>_report.html`; what they tell, of steering too where it was tried."""
     picture, report = (stem.with_name(f"{stem.name}_{ending}") for ending in ("analysis.png", "report.html"))
-    told = _told(extraction, trait, picture=picture, report=report)
+    told = replace(_told(extraction, trait, picture=picture, report=report), tried=tried)
     write_picture(picture, told)
     write_report(report, told)
     return told
@@ -33,6 +38,7 @@ def _told(extraction: Extraction, trait: Trait, *, picture: Path, report: Path) 
         model_name=spec.name,
         model=_model_facts(spec),
         separation=extraction.separation,
+        window=candidate_window(extraction.separation, spec.n_layers),
         high=design_of(gathered.rollouts).high,
         settings=_settings(extraction),
         examples=tuple(_examples(gathered.rollouts)),

@@ -3,17 +3,19 @@
 Defined once as altair; `charts` puts them into the picture, `page` shows them live.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
 import altair as alt
 
+from personascope.evidence import why_no_interval
 from personascope.report.look import Y_LABEL_ROOM, Look, Row, Width, auc_domain, chart_of, layered
 from personascope.report.words import LAYER_COLUMNS
 from personascope.separation import Estimate, Separation
 
-HELD_OUT = "held-out AUC, 95 % interval"
-NULL = "null: 95th percentile over relabellings"
+HELD_OUT = "held-out AUC"
+NULL = "null: 95 % of the relabellings that cancel the trait stay below"
 FEW_LAYERS = 8
 """Up to here layers are drawn with whiskers; a band needs more of them to be seen."""
 
@@ -54,6 +56,11 @@ def cohens_d_by_layer(separation: Separation, look: Look, *, width: Width, heigh
         *_pointer(separation, ds, y=y, look=look, name="d_pointer"),
     ]
     return layered(parts, width, height)
+
+
+def has_null(separation: Separation) -> bool:
+    """Whether any layer's null is there to be drawn."""
+    return any(math.isfinite(reading.null_auc_95) for reading in separation.readings)
 
 
 def _rows(separation: Separation, values: Sequence[float]) -> list[Row]:
@@ -109,10 +116,13 @@ def _curve_and_null(separation: Separation, y: alt.Y, look: Look) -> list[alt.Ch
     legend = alt.Legend(
         orient="bottom", direction="vertical", title=None, symbolType="stroke", symbolSize=300, offset=8
     )
-    names, x = [HELD_OUT, NULL], _x(separation)
-    colour = alt.Color("what:N", legend=legend).scale(domain=names, range=[look.vector, look.muted])
-    dash = alt.StrokeDash("what:N", legend=legend).scale(domain=names, range=[[1, 0], [5, 3]])
-    rows = [row | {"what": NULL} for row in nulls] + [row | {"what": HELD_OUT} for row in aucs]
+    why, x = why_no_interval(separation), _x(separation)
+    held_out = f"{HELD_OUT}, interval not available ({why})" if why else f"{HELD_OUT}, 95 % interval"
+    n_named = 2 if has_null(separation) else 1
+    names = [held_out, NULL][:n_named]
+    colour = alt.Color("what:N", legend=legend).scale(domain=names, range=[look.vector, look.muted][:n_named])
+    dash = alt.StrokeDash("what:N", legend=legend).scale(domain=names, range=[[1, 0], [5, 3]][:n_named])
+    rows = [row | {"what": NULL} for row in nulls if n_named == 2] + [row | {"what": held_out} for row in aucs]
     charts = [chart_of(rows).mark_line().encode(x=x, y=y, color=colour, strokeDash=dash)]
     if _few(separation):
         charts.append(chart_of(aucs).mark_point(filled=True, size=60, opacity=1, color=look.vector).encode(x=x, y=y))

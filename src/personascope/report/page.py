@@ -16,12 +16,18 @@ from jaxtyping import Bool
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from personascope.artifacts import write_whole
+from personascope.evidence import chosen_reading, smallest_p, why_no_interval
 from personascope.report.charts import comparison, comparison_rows, picture, projections
-from personascope.report.layer_charts import auc_by_layer, cohens_d_by_layer
+from personascope.report.layer_charts import auc_by_layer, cohens_d_by_layer, has_null
 from personascope.report.look import PAGE, styled
-from personascope.report.verdict import chosen_reading, smallest_p, verdict
-from personascope.report.words import GLOSSARY, LAYER_COLUMNS, decimals, p_text, with_interval
+from personascope.report.steering_section import steering_section, steering_specs
+from personascope.report.words import GLOSSARY, LAYER_COLUMNS, STEERING_GLOSSARY
 from personascope.separation import Separation
+from personascope.steering_words import steering_told
+from personascope.trying import Tried
+from personascope.verdict import verdict
+from personascope.window import Window
+from personascope.wording import counted, decimals, gain_text, has_interval, p_text, signed, with_interval
 
 PIXELS_PER_INCH = 150
 """Of a figure 14.5 inches wide: about 300 when printed across a page."""
@@ -60,6 +66,8 @@ class ReportInput:
     model: Mapping[str, str]
     """Facts about the model, shown as they are."""
     separation: Separation
+    window: Window
+    """In which layers the best one was sought."""
     high: Bool[np.ndarray, " sample"]
     """Which of `separation.held_out_scores` are of the high pole."""
     settings: Mapping[str, str]
@@ -70,6 +78,8 @@ class ReportInput:
     """What each file holds -> where it is; the one ending in `_vectors.npz` is shown in use."""
     commands: tuple[str, ...]
     """Command lines that use the vectors."""
+    tried: Tried | None = None
+    """What came of trying the vectors out, where they were."""
 
 
 def write_picture(path: Path, told: ReportInput) -> None:
@@ -77,9 +87,14 @@ def write_picture(path: Path, told: ReportInput) -> None:
     separation = told.separation
     judged = verdict(separation)
     subtitle = [judged.line, _extent(separation)]
-    if judged.cautions:
-        subtitle.append(f"Cautions: {len(judged.cautions)}; read them in the report before using this vector.")
-    chart = picture(separation, told.high, title=_title(told), subtitle=subtitle)
+    cautions = judged.cautions
+    if told.tried is not None:
+        steered = steering_told(told.tried)
+        subtitle.insert(1, steered.line)
+        cautions += steered.cautions
+    if cautions:
+        subtitle.append(f"Cautions: {len(cautions)}; read them in the report before using this vector.")
+    chart = picture(separation, told.high, title=_title(told), subtitle=subtitle, tried=told.tried)
     png = vl_convert.vegalite_to_png(
         chart.to_dict(), vl_version=VEGA_LITE, ppi=PIXELS_PER_INCH, allowed_base_urls=[], show_warnings=False
     )
@@ -102,7 +117,14 @@ def page(told: ReportInput) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"decimals": decimals, "with_interval": with_interval, "p_text": p_text}
+    environment.filters |= {
+        "decimals": decimals,
+        "with_interval": with_interval,
+        "gain_text": gain_text,
+        "p_text": p_text,
+        "signed": signed,
+        "has_interval": has_interval,
+    }
     return environment.get_template("template.html.j2").render(
         told=told,
         title=_title(told),
@@ -110,10 +132,13 @@ def page(told: ReportInput) -> str:
         separation=separation,
         chosen=chosen_reading(separation),
         smallest_p=smallest_p(separation),
+        no_interval=why_no_interval(separation),
+        has_null=has_null(separation),
         verdict=verdict(separation),
         columns=LAYER_COLUMNS,
         rivals=comparison_rows(separation),
-        glossary=GLOSSARY,
+        glossary=GLOSSARY + (STEERING_GLOSSARY if told.tried else ()),
+        steering=steering_section(told.tried, separation) if told.tried else None,
         snippet=_snippet(told),
         examples_shown=EXAMPLES_SHOWN,
         specs=_specs(told),
@@ -130,6 +155,8 @@ def _specs(told: ReportInput) -> dict[str, dict[str, object]]:
         "gap": cohens_d_by_layer(separation, PAGE, width="container"),
         "projections": projections(separation, told.high, look=PAGE, width="container", height=240),
     }
+    if told.tried is not None:
+        charts |= steering_specs(told.tried, separation)
     specs = {}
     for name, chart in charts.items():
         specs[name] = styled(chart, PAGE).to_dict()
@@ -154,15 +181,11 @@ def _extent(separation: Separation) -> str:
     ways = f"all {separation.n_relabellings:,}" if separation.exhaustive else f"{separation.n_relabellings:,} random"
     parts = (
         f"{separation.n_high:,} high and {separation.n_low:,} low replies",
-        _count(separation.n_pairs, "instruction pair"),
-        _count(separation.n_questions, "question"),
+        counted(separation.n_pairs, "instruction pair"),
+        counted(separation.n_questions, "question"),
         f"{ways} relabellings",
     )
     return " · ".join(parts)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def _snippet(told: ReportInput) -> str | None:

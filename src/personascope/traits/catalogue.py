@@ -4,6 +4,8 @@ A name stands for a file of the catalogue; a path to a YAML file works wherever 
 """
 
 import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -13,6 +15,7 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from personascope.errors import TraitError
+from personascope.suggestions import did_you_mean
 from personascope.traits.trait import Trait
 
 _FEWEST_QUESTIONS = 4
@@ -27,7 +30,8 @@ def catalogue_names() -> list[str]:
 def load_trait(name_or_path: str) -> Trait:
     """The trait of that name in the catalogue, or in that YAML file.
 
-    Raises TraitError for an unknown name and for a file that does not fit, naming the field.
+    Raises TraitError for an unknown name and for a file that does not fit, naming the field; also for a file with
+    the name of a catalogue trait and other texts, whose results would pass for the catalogue's.
     """
     if name_or_path.lower() in catalogue_names():
         return _shipped(name_or_path.lower())
@@ -35,15 +39,23 @@ def load_trait(name_or_path: str) -> Trait:
     if path.suffix not in {".yaml", ".yml"}:
         raise TraitError(
             f"there is no trait {name_or_path!r} in the catalogue",
-            hint=f"choose one of {', '.join(catalogue_names())}, or give the path of a .yaml file",
+            hint=f"{_did_you_mean(name_or_path)}choose one of {', '.join(catalogue_names())}, "
+            "or give the path of a .yaml file",
         )
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise TraitError(
-            f"the trait file {path} cannot be read ({error})", hint="give the path of a UTF-8 YAML file"
+            f"the trait file {path} cannot be read ({_reason(error)})",
+            hint=f"{_did_you_mean(path.stem)}give the path of a UTF-8 YAML file",
         ) from error
-    return parse_trait(text, where=str(path))
+    trait = parse_trait(text, where=str(path))
+    if trait.name.lower() in catalogue_names() and trait != _shipped(trait.name.lower()):
+        raise TraitError(
+            f"{path} has the name of a catalogue trait, {trait.name}, and other texts",
+            hint=f"rename it: `name: my_{trait.name.lower()}`",
+        )
+    return trait
 
 
 def parse_trait(text: str, *, where: str) -> Trait:
@@ -53,12 +65,15 @@ def parse_trait(text: str, *, where: str) -> Trait:
     except yaml.YAMLError as error:
         raise TraitError(f"{where} is not YAML ({' '.join(str(error).split())})", hint=_COMPARE) from error
     trait = _validated(fields, where)
+    if empty := list(_empty_texts(asdict(trait))):
+        told = ", ".join(empty[:_SHOWN]) + (f" (and {len(empty) - _SHOWN} more)" if len(empty) > _SHOWN else "")
+        raise TraitError(f"{where} has an empty text at {told}", hint="write a text there, or take the entry out")
     if not re.fullmatch(r"[\w-]+", trait.name):
         raise TraitError(f"{where} has the name {trait.name!r}", hint="use one word: it becomes part of file names")
     if not trait.instructions.extract or len(trait.questions.extract) < _FEWEST_QUESTIONS:
         raise TraitError(
-            f"{where} has {len(trait.instructions.extract)} instruction pairs and "
-            f"{len(trait.questions.extract)} questions to extract",
+            f"{where} has {len(trait.instructions.extract)} pairs at instructions.extract and "
+            f"{len(trait.questions.extract)} questions at questions.extract",
             hint=f"at least one pair and {_FEWEST_QUESTIONS} questions are needed; 8 pairs and 20 questions are wanted",
         )
     return trait
@@ -71,6 +86,25 @@ def trait_file(name: str) -> str:
 
 
 _COMPARE = "compare it with a shipped file: personascope traits show extraversion --yaml"
+
+
+def _did_you_mean(name: str) -> str:
+    return did_you_mean(name, catalogue_names())
+
+
+def _reason(error: Exception) -> str:
+    return "no such file" if isinstance(error, FileNotFoundError) else str(error)
+
+
+def _empty_texts(value: Any, place: tuple[str, ...] = ()) -> Iterator[str]:
+    """Where in nested fields a text is empty or blank, as instructions.extract.0.high."""
+    if isinstance(value, str):
+        if not value.strip():
+            yield ".".join(place)
+        return
+    inner = value if isinstance(value, Mapping) else dict(enumerate(value))
+    for key, text in inner.items():
+        yield from _empty_texts(text, (*place, str(key)))
 
 
 def _folder() -> Any:

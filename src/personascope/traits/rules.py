@@ -1,6 +1,7 @@
 """What makes a good trait file: the rules that the catalogue keeps and `traits check` tells.
 
-Knows texts only. A user's file may break these rules; it then still loads, and is told which.
+Knows texts only, the catalogue's among them. A user's file may break these rules; it then still loads, and is
+told which.
 """
 
 import re
@@ -8,8 +9,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
+from personascope.traits.catalogue import catalogue_names, load_trait
 from personascope.traits.trait import InstructionPair, Trait
 
+_TEXTS: dict[str, Callable[[Trait], Sequence[str]]] = {
+    "label": lambda trait: [trait.label],
+    "definition": lambda trait: [trait.definition],
+    "source": lambda trait: [trait.source],
+    "pole": lambda trait: [f"{pole.adjective}: {pole.looks_like}" for pole in (trait.poles.high, trait.poles.low)],
+    "instruction pair": lambda trait: [
+        f"{pair.high} / {pair.low}" for pair in (*trait.instructions.extract, *trait.instructions.evaluate)
+    ],
+    "question": lambda trait: [*trait.questions.extract, *trait.questions.evaluate],
+    "matched reply": lambda trait: [f"{reply.high} / {reply.low}" for reply in trait.replies],
+    "opener": lambda trait: trait.openers,
+}
 _COUNTS: dict[str, tuple[int, Callable[[Trait], Sequence[object]]]] = {
     "instruction pairs to extract": (8, lambda trait: trait.instructions.extract),
     "instruction pairs to evaluate": (3, lambda trait: trait.instructions.evaluate),
@@ -33,6 +47,7 @@ def problems(trait: Trait) -> list[str]:
             _trait_words_used(trait),
             _unlike_instructions([*trait.instructions.extract, *trait.instructions.evaluate]),
             _unlike_replies(trait),
+            _left_from_another(trait),
         )
     )
 
@@ -77,6 +92,25 @@ def _unlike_replies(trait: Trait) -> Iterator[str]:
         short, long = sorted((len(reply.high.split()), len(reply.low.split())))
         if short == 0 or long / short > _LONGEST_REPLY_RATIO:
             yield f"the replies to {reply.question!r} have {short} and {long} words"
+
+
+def _left_from_another(trait: Trait) -> Iterator[str]:
+    """What a trait of the user's own still has of the catalogue's trait that it shares most texts with."""
+    if trait.name.lower() in catalogue_names():
+        return
+    shared = {name: _shared(trait, load_trait(name)) for name in catalogue_names()}
+    nearest = max(shared, key=lambda name: sum(shared[name].values()))
+    for what, n in shared[nearest].items():
+        plural = f"{what.removesuffix('y')}ies" if what.endswith("y") else f"{what}s"
+        yield f"1 {what} is still that of {nearest}" if n == 1 else f"{n} {plural} are still those of {nearest}"
+
+
+def _shared(trait: Trait, other: Trait) -> Counter[str]:
+    """How many texts of each sort two traits have in common."""
+    found = {
+        what: len(set(map(_plain, texts(trait))) & set(map(_plain, texts(other)))) for what, texts in _TEXTS.items()
+    }
+    return Counter({what: n for what, n in found.items() if n})
 
 
 def _plain(text: str) -> str:

@@ -1,0 +1,183 @@
+"""From a vectors file to a steering: which layers, how strong, in which unit; and whether it can be placed.
+
+    h <- h + strength * v        at the output of decoder block k, counted from 0; v = mean(high) - mean(low) there
+
+Strength 1 is one persona gap. rho = |strength * v| / (mean norm of a token's residual at that layer) is the same dose
+as a fraction of the stream, which compares over layers and models. Knows vectors files; knows no engine.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Literal, get_args
+
+import numpy as np
+
+from personascope.errors import ArtifactError, LayerError, SteeringError
+from personascope.models.protocols import Mode, ModelSpec, Positions, Steered, Steering, check_layers
+from personascope.vectors import Vectors
+
+Unit = Literal["gap", "norm", "unit-vector"]
+UNITS: tuple[Unit, ...] = get_args(Unit)
+MODES: tuple[Mode, ...] = get_args(Mode)
+POSITIONS: tuple[Positions, ...] = get_args(Positions)
+PERCENTILE = 25
+"""Of the trait's own replies, where a floor is, as in activation capping (arXiv 2601.10387); a cap mirrors it."""
+
+
+def steering(
+    vectors: Vectors, layers: Sequence[int], strength: float, *, mode: Mode = "add", positions: Positions = "reply"
+) -> Steering:
+    """The trait's directions at `layers`, each at the same strength in persona gaps.
+
+    `cap` and `floor` hold the projection at the 75th and 25th percentile of the replies behind the vectors.
+    Raises LayerError for a layer that the file lacks.
+    """
+    directions = {layer: direction(vectors, layer) for layer in layers}
+    thresholds = {layer: threshold(vectors, layer, mode) for layer in layers} if mode in ("cap", "floor") else {}
+    return Steering(directions, strength, mode, positions, thresholds)
+
+
+def incremental(vectors: Vectors, strength: float, *, positions: Positions = "reply") -> Steering:
+    """Every layer of the file at once, each adding only what the one before did not: v_k - v_(k-1).
+
+    The all-layer variant of Chen et al. 2025 (arXiv 2507.21509, appendix J.3). Raises LayerError where layers are
+    missing between the first and the last.
+    """
+    layers = sorted(vectors.layers)
+    if layers != list(range(layers[0], layers[-1] + 1)):
+        raise LayerError(
+            f"the vectors have gaps between layers {layers[0]} and {layers[-1]}",
+            hint="extract all layers: leave out --layers and --layer-range",
+        )
+    steps: dict[int, np.ndarray] = {}
+    before = np.zeros_like(vectors.raw[0])
+    for layer in layers:
+        here = direction(vectors, layer)
+        steps[layer], before = here - before, here
+    return Steering(steps, strength, "add", positions)
+
+
+def direction(vectors: Vectors, layer: int) -> np.ndarray:
+    """The raw direction of a layer [width], one persona gap long. Raises LayerError where the file lacks it."""
+    if layer not in vectors.layers:
+        held = ", ".join(map(str, vectors.layers))
+        raise LayerError(
+            f"the vectors file has no layer {layer}", hint=f"it holds {held}; layer k is the output of block k, from 0"
+        )
+    return np.asarray(vectors.raw[vectors.layers.index(layer)], dtype=np.float32)
+
+
+def threshold(vectors: Vectors, layer: int, mode: Mode) -> float:
+    """Where `cap` or `floor` hold the projection on the unit direction, in residual-stream units.
+
+    Raises ArtifactError where the file does not tell how its own replies project.
+    """
+    told = vectors.metadata["layers"][str(layer)].get("projection_percentiles")
+    if not told:
+        raise ArtifactError(
+            "the vectors file does not tell how its replies project, so there is no threshold to hold",
+            hint="extract the vectors again with this version, or steer with --mode add",
+        )
+    return float(told[str(PERCENTILE if mode == "floor" else 100 - PERCENTILE)])
+
+
+def gaps(vectors: Vectors, layer: int, amount: float, unit: Unit) -> float:
+    """An amount in a unit as a strength in persona gaps.
+
+    `norm`: fraction of a token's mean residual norm at the layer (rho); `unit-vector`: residual-stream units.
+    """
+    if unit == "gap":
+        return amount
+    length = float(np.linalg.norm(direction(vectors, layer)))
+    return amount * (residual_norm(vectors, layer) if unit == "norm" else 1.0) / length
+
+
+def rho(vectors: Vectors, layer: int, strength: float) -> float:
+    """A strength in persona gaps as a signed fraction of a token's mean residual norm at the layer."""
+    return strength * float(np.linalg.norm(direction(vectors, layer))) / residual_norm(vectors, layer)
+
+
+def residual_norm(vectors: Vectors, layer: int) -> float:
+    """Mean norm of a token's residual at the layer, as told by the file. Raises ArtifactError where it is not."""
+    norm = vectors.metadata["layers"].get(str(layer), {}).get("residual_norm")
+    if norm is None or not math.isfinite(norm) or norm <= 0:
+        raise ArtifactError(
+            f"the vectors file does not tell the residual norm at layer {layer}",
+            hint="give strengths in --unit gap or unit-vector, or extract the vectors again",
+        )
+    return float(norm)
+
+
+def scaled(steered: Steered, factor: float) -> tuple[Steering, ...]:
+    """The same edits at `factor` times their strength."""
+    return tuple(replace(edit, strength=edit.strength * factor) for edit in steered)
+
+
+def check_fits(vectors: Vectors, spec: ModelSpec) -> str | None:
+    """Raise ArtifactError unless the vectors fit a model's shape; a warning if they were made on another model."""
+    made_on: Mapping[str, object] = vectors.metadata["model"]
+    shape = (made_on.get("n_layers"), made_on.get("width"))
+    if shape != (spec.n_layers, spec.width):
+        raise ArtifactError(
+            f"the vectors are of {made_on.get('name')}: {shape[0]} layers of width {shape[1]}; "
+            f"{spec.name} has {spec.n_layers} of width {spec.width}",
+            hint="open the model named in the file, or extract new vectors from this one",
+        )
+    if made_on.get("name") != spec.name:
+        return f"The vectors were made on {made_on.get('name')}, not on {spec.name}: same shape, maybe another meaning."
+    if made_on.get("weights") and spec.weights and made_on["weights"] != spec.weights:
+        return f"The weights of {spec.name} have changed since the vectors were made: extract again to be sure."
+    return None
+
+
+def check_steered(steered: Steered, spec: ModelSpec) -> None:
+    """Raise LayerError or SteeringError unless every edit can be placed on a model."""
+    for edit in steered:
+        _check_choices(edit)
+        if not edit.directions:
+            raise SteeringError("a steering names no layer", hint="give at least one layer with its direction")
+        check_layers(sorted(edit.directions), spec.n_layers)
+        for layer, vector in edit.directions.items():
+            _check_direction(np.asarray(vector), layer, spec)
+        if edit.condition is not None:
+            check_layers([edit.condition.layer], spec.n_layers)
+            _check_direction(np.asarray(edit.condition.direction), edit.condition.layer, spec)
+            if math.isnan(edit.condition.above):
+                raise SteeringError(
+                    "the condition waits for a projection above nan", hint="give a number; -inf is met by every token"
+                )
+            read, first = edit.condition.layer, min(edit.directions)
+            if read > first:
+                raise SteeringError(
+                    f"the condition is read at layer {read}, after the edit at layer {first}",
+                    hint="read the condition at the steered layer or before it",
+                )
+
+
+def _check_choices(edit: Steering) -> None:
+    if edit.mode not in MODES:
+        raise SteeringError(f"there is no mode {edit.mode!r}", hint=f"choose one of {', '.join(MODES)}")
+    if edit.positions not in POSITIONS:
+        raise SteeringError(f"there are no positions {edit.positions!r}", hint=f"choose one of {', '.join(POSITIONS)}")
+    if not math.isfinite(edit.strength):
+        raise SteeringError(f"strength {edit.strength} is no number to steer with", hint="give a finite strength")
+    if edit.mode in ("cap", "floor"):
+        missing = [layer for layer in edit.directions if not math.isfinite(edit.thresholds.get(layer, math.nan))]
+        if missing:
+            raise SteeringError(
+                f"mode {edit.mode} has no threshold at layer {missing[0]}", hint="give a threshold for each layer"
+            )
+
+
+def _check_direction(vector: np.ndarray, layer: int, spec: ModelSpec) -> None:
+    if vector.shape != (spec.width,):
+        raise SteeringError(
+            f"the direction at layer {layer} has shape {vector.shape}; the model's width is {spec.width}",
+            hint="use vectors of this very model",
+        )
+    if not np.isfinite(vector).all() or not vector.any():
+        raise SteeringError(
+            f"the direction at layer {layer} is {'zero' if not vector.any() else 'not finite'}",
+            hint="extract the vectors again and look at the report",
+        )

@@ -1,0 +1,308 @@
+"""The report on a steering trial: gates, charts and page, on made-up trials; and the sample texts."""
+
+import json
+import math
+import re
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up import alone, separation, with_chosen
+from test_report import HOSTILE, Loads, report_input
+from test_steered_replies import Spied, planted
+
+from personascope.activations import Activations
+from personascope.calibration import Calibration, DoseCost, LayerEffect
+from personascope.evaluation import Evaluation
+from personascope.gathering import Gathered
+from personascope.models.protocols import Reply, Residuals
+from personascope.proving import Arms, Trial
+from personascope.report.dose_charts import kl_by_dose, nll_by_dose, safe_label, slope_by_layer
+from personascope.report.look import PAPER
+from personascope.report.page import page, write_picture
+from personascope.report.steering_charts import RANDOM, SHUFFLED, dose_response, unseen_texts
+from personascope.report.steering_section import gates, steering_section, steering_specs
+from personascope.report.words import STEERING_GLOSSARY
+from personascope.separation import Estimate
+from personascope.steered_samples import PROMPTS, SampledDose, SteeredSamples, n_samples, sampled_rhos, steered_samples
+from personascope.steering_proof import SteeringProof, steering_word
+from personascope.steering_words import steering_told
+from personascope.text_measures import measure
+from personascope.traits import load_trait
+from personascope.trying import Tried
+
+GAPS_PER_RHO = 12.0
+DOSES = (-0.2, -0.1, 0.1, 0.2)
+TRAIT = load_trait("openness")
+NAN = float("nan")
+
+
+def proof(**changes) -> SteeringProof:
+    found = SteeringProof(
+        doses=DOSES,
+        curve=tuple(Estimate(dose, dose - 0.05, dose + 0.05) for dose in DOSES),
+        slope=Estimate(1.0, 0.7, 1.3),
+        slope_at_zero=1.02,
+        p_shuffled=0.014,
+        p_random=0.001,
+        p_swapped=0.008,
+        p_shuffled_kl=0.048,
+        p_random_kl=0.048,
+        monotone=True,
+        both_signs=True,
+        anti_steerable=0.1,
+        n_questions=20,
+        n_shuffled=70,
+        n_random=1000,
+        n_shuffled_kl=20,
+        n_random_kl=20,
+    )
+    return replace(found, **changes)
+
+
+def calibration(**changes) -> Calibration:
+    rhos = (-0.4, -0.2, -0.1, 0.1, 0.2, 0.4)
+    costs = tuple(DoseCost(r, GAPS_PER_RHO * r, 6 * r * r, 20 * r * r, 5 * r * r) for r in rhos)
+    layers = tuple(LayerEffect(layer, 1.5, 4.0, 0.75 + layer / 100) for layer in range(10, 24))
+    return replace(Calibration(21, (-0.22, 0.15), costs, layers, 16, 8, "abc"), **changes)
+
+
+def trial(**changes) -> Trial:
+    arms = Arms(0.15, Estimate(0.05, -0.04, 0.14), Estimate(0.15, 0.01, 0.29), Estimate(0.2, 0.04, 0.35))
+    return replace(Trial(21, proof(), (0.4, 0.1, 0.1, 0.4), ((-0.7, 0.6), (-0.2, 0.3)), arms), **changes)
+
+
+def evaluation(**changes) -> Evaluation:
+    found = Evaluation(
+        14, Estimate(0.9, 0.84, 0.95), alone(1.8), {2: 0.91, 0: 0.77, 1: 0.92}, alone(0.46), 60, 60, n_questions=20
+    )
+    return replace(found, **changes)
+
+
+def samples(*rhos: float, text: str = "I am fine.") -> SteeredSamples:
+    reply = (Reply(text, 4, ended=True), Reply("And then I", 40, ended=False))
+    doses = tuple(SampledDose(rho, GAPS_PER_RHO * rho, reply, measure([text]), 10 + rho) for rho in rhos)
+    return SteeredSamples(21, ("How was your evening?", "What now?"), doses)
+
+
+def nothing_gathered() -> Gathered:
+    none = np.zeros((0, 1, 2), np.float32)
+    residuals = Residuals(none, none, none[..., 0], np.zeros(0, np.int64))
+    return Gathered((), Activations((0,), residuals), Path("rollouts"), Path("activations"), reused=False)
+
+
+def tried(**changes) -> Tried:
+    texts = samples(-0.2, -0.1, 0.0, 0.075, 0.15)
+    failed = ("lower end of the held-out AUC 0.77, below 0.80",)
+    made = Tried(evaluation(), nothing_gathered(), calibration(), trial(), texts, "usable", failed)
+    return replace(made, **changes)
+
+
+def text_of(told) -> str:
+    return re.sub(r"<script.*?</script>|<style.*?</style>", "", page(told), flags=re.DOTALL)
+
+
+def drawn(chart) -> str:
+    return json.dumps(chart.to_dict(), ensure_ascii=False, allow_nan=False)
+
+
+FAULTS = [
+    (0.9, {}, {}),
+    (0.82, {}, {}),
+    (0.65, {}, {}),
+    (0.9, {"split_half_cosine": 0.6}, {}),
+    (0.9, {"split_half_cosine": NAN, "pair_cosine_min": NAN}, {}),
+    (0.9, {"pair_cosine_min": 0.0}, {}),
+    (0.9, {}, {"slope": Estimate(0.0, -0.1, 0.1)}),
+    (0.9, {}, {"slope": alone(NAN)}),
+    *((0.9, {}, {f"p_{kind}": p}) for kind in ("shuffled", "random", "swapped") for p in (0.05, NAN)),
+    *((0.9, {}, {f"p_{kind}_kl": p}) for kind in ("shuffled", "random") for p in (0.05, NAN)),
+    (0.9, {}, {"both_signs": False}),
+    (0.6, {"pair_cosine_min": -0.1}, {"p_random": 0.4, "both_signs": False}),
+]
+
+
+@pytest.mark.parametrize(("peak", "layer", "changes"), FAULTS)
+def test_the_table_of_gates_agrees_with_the_word(peak, layer, changes):
+    whole, proven = with_chosen(separation(peak), **layer), proof(**changes)
+    word, failed = steering_word(whole, proven)
+    shown = gates(whole, proven)
+    assert len([gate for gate in shown if not gate.passed]) == len(failed)
+    assert all(gate.passed for gate in shown) == (word == "strong")
+    assert "nan" not in " ".join(gate.found for gate in shown)
+
+
+def test_a_missing_interval_of_the_reading_passes_no_gate():
+    whole = replace(separation(0.9), nested_auc=alone(0.9))
+    assert [gate.passed for gate in gates(whole, proof())] == [False, *[True] * 9]
+
+
+def values_of(chart, *fields) -> list[dict]:
+    """The rows of a chart's data that have these fields."""
+    rows = [row for values in chart.to_dict()["datasets"].values() for row in values]
+    return [row for row in rows if set(fields) <= set(row)]
+
+
+def test_the_wedges_are_the_slopes_of_the_controls_times_the_dose():
+    chart = dose_response(trial(), calibration(), PAPER, width=400)
+    edges = [row for row in values_of(chart, "what", "edge") if row["what"] in (SHUFFLED, RANDOM)]
+    slopes = {(row["what"], round(row["y"] / row["rho"], 9)) for row in edges}
+    assert slopes == {(SHUFFLED, -0.7), (SHUFFLED, 0.6), (RANDOM, -0.2), (RANDOM, 0.3)}
+    fills = [row for row in values_of(chart, "rho", "high") if "low" not in row]
+    assert len(fills) == 6 and all(row["y"] <= row["high"] for row in fills)
+
+
+def test_a_dose_is_told_in_both_units_with_all_that_is_known_of_it():
+    chart = dose_response(trial(), calibration(), PAPER, width=400)
+    told = values_of(chart, "c0", "from")
+    assert [(row["c0"], row["c1"]) for row in told] == [
+        ("−0.20", "−2.40 gaps"), ("−0.10", "−1.20 gaps"), ("+0.10", "+1.20 gaps"), ("+0.20", "+2.40 gaps"),
+    ]  # fmt: skip
+    assert told[0]["c2"] == "−0.200 [−0.250, −0.150] nats per token"
+    assert told[0]["c4"] == "−0.120 to +0.140"
+    assert [row["from"] for row in told[1:]] == [row["to"] for row in told[:-1]]
+    assert '"−' not in told[0]["c3"] and "0.400 nats per token" in told[0]["c3"]
+
+
+def test_a_curve_without_intervals_says_so():
+    few = proof(curve=tuple(alone(dose) for dose in DOSES), n_questions=4)
+    chart = drawn(dose_response(trial(proof=few), calibration(), PAPER, width=400))
+    assert "interval not available (4 questions)" in chart and "95 % interval" not in chart
+
+
+def test_the_safe_range_is_shaded_within_the_axis_and_named_in_gaps():
+    chart = dose_response(trial(), calibration(), PAPER, width=400)
+    (shade,) = (row for row in values_of(chart, "from", "to") if "c0" not in row)
+    assert shade == pytest.approx({"from": -0.216, "to": 0.15})
+    (end,) = (row for row in values_of(chart, "from") if "to" not in row)
+    assert end == {"from": 0.15}
+    assert safe_label(calibration()) == "shaded: safe strength, −2.64 to +1.80"
+    none = calibration(safe=(-0.0, 0.0))
+    assert safe_label(none) == "no dose is safe"
+    assert "no dose is safe" in drawn(kl_by_dose(none, PAPER, width=300))
+    assert not [row for row in values_of(kl_by_dose(none, PAPER, width=300), "from") if "c0" not in row]
+
+
+def test_the_cost_charts_show_their_limits_and_survive_missing_numbers():
+    costs = tuple(replace(cost, kl_mean=NAN, kl_p95=NAN, nll_rise=NAN) for cost in calibration().costs[:1])
+    broken = calibration(costs=costs + calibration().costs[1:])
+    assert "limit 1 nat" in drawn(kl_by_dose(broken, PAPER, width=300))
+    assert "limit 0.25 nats" in drawn(nll_by_dose(broken, PAPER, width=300))
+
+
+@pytest.mark.parametrize(
+    ("reading", "labels"),
+    [
+        (14, ["layer 21: steering", "layer 14: reading"]),
+        (21, ["layer 21: steering and reading"]),
+        (3, ["layer 21: steering"]),
+    ],
+)
+def test_the_layers_of_steering_and_of_reading_are_marked(reading, labels):
+    chart = slope_by_layer(calibration(), reading, PAPER, width=400)
+    assert [row["text"] for row in values_of(chart, "text", "layer")] == labels
+
+
+def test_pairs_of_unseen_texts_stand_in_order_and_without_interval():
+    rows = {row["name"]: row for row in values_of(unseen_texts(evaluation(), PAPER, width=300), "name")}
+    assert list(rows) == ["all pairs together", "pair 1 of 3", "pair 2 of 3", "pair 3 of 3", "reply length alone"]
+    assert [rows[f"pair {at} of 3"]["x"] for at in (1, 2, 3)] == [0.77, 0.92, 0.91]
+    assert rows["pair 1 of 3"]["low"] is None and rows["all pairs together"]["said"] == "0.90 [0.84, 0.95]"
+
+
+def test_the_page_tells_whether_the_vector_steers():
+    told = report_input(separation(0.82), tried=tried())
+    text = text_of(told)
+    account = steering_told(tried())
+    for part in ("Does it steer? Verdict: usable", account.paragraph, *account.cautions, "not passed"):
+        assert part in text
+    assert all(f"<dt>{word}</dt>" in text for word, _ in STEERING_GLOSSARY)
+    assert "−2.64 to +1.80" in text and "rho −0.22 to +0.15" in text
+    assert "at most 1 nat." in text and "at most 0.25 nats" in text
+    assert "nan" not in text.lower().split()
+    for name in steering_specs(tried(), told.separation):
+        assert f'id="{name}"' in text
+
+
+def test_the_page_without_a_trial_does_not_speak_of_one():
+    text = text_of(report_input(separation()))
+    assert "Does it steer?" not in text and "must be measured by steering" in text
+    assert "Equal norm, equal KL" not in text
+
+
+def test_what_was_not_measured_is_left_out():
+    bare = tried(calibration=calibration(layers=()), trial=trial(arms=None), samples=samples(0.0))
+    text = text_of(report_input(separation(), tried=bare))
+    for absent in ("Vector and instruction", 'id="arms"', 'id="where"', "What the model writes, by strength"):
+        assert absent not in text
+    assert "is the one that reads best" in text
+    assert {"arms", "where"}.isdisjoint(steering_specs(bare, separation()))
+
+
+def test_every_number_of_the_charts_is_in_a_table():
+    section = steering_section(tried(), separation())
+    assert section.doses.rows[0][:3] == ("−0.20", "−2.40", "−0.200 [−0.250, −0.150]")
+    assert [row[-1] for row in section.costs.rows] == ["no", "yes", "yes", "yes", "no", "no"]
+    assert section.layers is not None and len(section.layers.rows) == 14
+    assert section.arms is not None
+    assert section.arms.rows[1] == ("vector, strength +1.80", "+0.150 [0.010, 0.290]")
+    assert len(section.unseen.rows) == 5
+    for table in (section.doses, section.costs, section.layers, section.arms, section.unseen, section.looks):
+        assert {len(row) for row in table.rows} == {len(table.columns)}
+
+
+def test_example_texts_stand_by_strength_and_are_escaped():
+    made = tried(samples=samples(-0.2, 0.0, 0.1, text=HOSTILE))
+    html = page(report_input(separation(), tried=made))
+    assert "<script>alert(" not in html
+    found = Loads()
+    found.feed(html)
+    assert found.fetched == [] and found.scripts == 2
+    for part in (
+        "−2.40 gaps, rho −0.20",
+        "unsteered",
+        "+1.20 gaps, rho +0.10",
+        "And then I …",
+        "How was your evening?",
+    ):
+        assert part in html
+    assert "I am fine. …" not in text_of(report_input(separation(), tried=tried()))
+
+
+def test_the_picture_has_a_third_row_where_the_vector_was_tried(tmp_path):
+    plain, steered = tmp_path / "plain.png", tmp_path / "steered.png"
+    write_picture(plain, report_input(separation()))
+    write_picture(steered, report_input(separation(), tried=tried()))
+    (width, low), (same, high) = (struct.unpack(">II", path.read_bytes()[16:24]) for path in (plain, steered))
+    assert abs(same - width) < 100
+    assert 1.35 * low < high < 1.8 * low
+
+
+def test_the_texts_are_those_of_the_safe_range_written_in_one_call():
+    toy = Spied()
+    vectors = planted(toy)
+    found = steered_samples(toy, TRAIT, vectors, calibration(layer=7), seed=3)
+    ((chats, asked),) = toy.asked
+    assert [chat.question for chat in chats] == list(TRAIT.questions.evaluate[:PROMPTS]) * 5
+    assert asked["seeds"] == [3, 4] * 5
+    assert [dose.rho for dose in found.doses] == [-0.22, -0.11, 0.0, 0.075, 0.15]
+    lengths = {bool(row) for row in asked["steering"][4:6]}
+    assert lengths == {False}
+    assert found.prompts == TRAIT.questions.evaluate[:PROMPTS] and found.layer == 7
+    for dose in found.doses:
+        texts = [reply.text for reply in dose.replies]
+        assert len(texts) == PROMPTS and dose.measures == measure(texts)
+        assert math.isfinite(dose.perplexity)
+        assert np.sign(dose.strength) == np.sign(dose.rho)
+
+
+@pytest.mark.parametrize(
+    ("safe", "rhos"),
+    [((-0.2, 0.1), (-0.2, -0.1, 0, 0.05, 0.1)), ((0.0, 0.1), (0, 0.05, 0.1)), ((-0.0, 0.0), (0,))],
+)
+def test_no_dose_is_written_twice(safe, rhos):
+    found = calibration(safe=safe)
+    assert sampled_rhos(found) == rhos
+    assert n_samples(TRAIT, found) == PROMPTS * len(rhos)

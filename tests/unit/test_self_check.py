@@ -1,0 +1,429 @@
+"""`personascope check`: sound engines pass, an engine with one fault fails just the law that it breaks."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tiny_models
+import torch
+
+from personascope.artifacts import header, sha256, write_json
+from personascope.check_bench import CHATS, REPLIES, bench_for, distance
+from personascope.cli.check import check
+from personascope.errors import ContrastError, LayerError, UserError
+from personascope.models.opening import engine_for
+from personascope.models.protocols import Scores
+from personascope.models.toy import Planted, ToyModel
+from personascope.self_check import LAWS, engine_checks
+from personascope.vectors import KIND, Vectors, write_vectors
+from personascope.vectors_check import file_checks
+
+SMALL = Planted(n_layers=4, width=8, layer=2)
+NAMES = [name for name, _, _ in LAWS]
+
+
+def failed(engine):
+    return [one.name for one in engine_checks(bench_for(engine)) if not one.passed]
+
+
+def moved(residuals, by):
+    return replace(residuals, reply_mean=residuals.reply_mean + by, prompt_last=residuals.prompt_last + by)
+
+
+def changed(steering, change):
+    return steering and [tuple(change(edit) for edit in steered) for steered in steering]
+
+
+class Faulty(ToyModel):
+    """A sound toy, to be spoilt in one place."""
+
+    def __init__(self):
+        super().__init__(SMALL)
+
+
+class ZeroIsSomething(Faulty):
+    def residuals(self, chats, replies, *, layers, steering=None, tick=None):
+        some = changed(steering, lambda edit: replace(edit, strength=edit.strength or 1e-4))
+        return super().residuals(chats, replies, layers=layers, steering=some, tick=tick)
+
+
+class ZeroIsAnotherDraw(Faulty):
+    def generate(self, chats, sampling, *, seeds, layers=None, steering=None, tick=None, listen=None):
+        return super().generate(chats, sampling, seeds=[seed + bool(steering) for seed in seeds], layers=layers)
+
+
+class LandsElsewhere(Faulty):
+    step = 1
+
+    def residuals(self, chats, replies, *, layers, steering=None, tick=None):
+        def shift(edit):
+            n = self.spec.n_layers
+            places = {k if k >= n else min(max(k + self.step, 0), n - 1): v for k, v in edit.directions.items()}
+            return replace(edit, directions=places, thresholds=dict.fromkeys(places, 0.0))
+
+        return super().residuals(chats, replies, layers=layers, steering=changed(steering, shift), tick=tick)
+
+
+class LandsEarlier(LandsElsewhere):
+    step = -1
+
+
+class LandsHalf(Faulty):
+    def residuals(self, chats, replies, *, layers, steering=None, tick=None):
+        half = changed(steering, lambda edit: replace(edit, strength=0.999 * edit.strength))
+        return super().residuals(chats, replies, layers=layers, steering=half, tick=tick)
+
+
+class StaysAtItsLayer(Faulty):
+    def residuals(self, chats, replies, *, layers, steering=None, tick=None):
+        found = super().residuals(chats, replies, layers=layers, steering=steering, tick=tick)
+        if not steering or not any(steering) or len(layers) == self.spec.n_layers:
+            return found
+        edited = [layer for steered in steering for edit in steered for layer in edit.directions]
+        plain = super().residuals(chats, replies, layers=layers)
+        for at, layer in enumerate(layers):
+            if layer > max(edited):
+                found.reply_mean[:, at], found.prompt_last[:, at] = plain.reply_mean[:, at], plain.prompt_last[:, at]
+        return found
+
+
+class KnowsItsBatch(Faulty):
+    def residuals(self, chats, replies, *, layers, steering=None, tick=None):
+        found = super().residuals(chats, replies, layers=layers, steering=steering, tick=tick)
+        return moved(found, 1e-2 if len(chats) == 1 else 0.0)
+
+
+class ReadsOtherwiseWhileWriting(Faulty):
+    def generate(self, chats, sampling, *, seeds, layers=None, steering=None, tick=None, listen=None):
+        made = super().generate(chats, sampling, seeds=seeds, layers=layers, steering=steering)
+        return replace(made, residuals=made.residuals and moved(made.residuals, 1e-2))
+
+
+class ReadsNothingWhileWriting(Faulty):
+    def generate(self, chats, sampling, *, seeds, layers=None, steering=None, tick=None, listen=None):
+        return super().generate(chats, sampling, seeds=seeds, steering=steering)
+
+
+class WritesUnsteered(Faulty):
+    """Only what is read while writing knows of the steering: the lesson of a call path that ran silently unsteered."""
+
+    def generate(self, chats, sampling, *, seeds, layers=None, steering=None, tick=None, listen=None):
+        made = super().generate(chats, sampling, seeds=seeds)
+        texts = [reply.text for reply in made.replies]
+        return replace(made, residuals=layers and self.residuals(chats, texts, layers=layers, steering=steering))
+
+
+class OneStrengthForAll(Faulty):
+    def residuals(self, chats, replies, *, layers, steering=None, tick=None):
+        first = steering and [steering[0]] * len(steering) if len({id(chat) for chat in chats}) == 1 else steering
+        return super().residuals(chats, replies, layers=layers, steering=first, tick=tick)
+
+
+class ShuffledRows(Faulty):
+    def generate(self, chats, sampling, *, seeds, layers=None, steering=None, tick=None, listen=None):
+        of_one_chat = steering and len({id(chat) for chat in chats}) == 1
+        turned = [seed + at for at, seed in enumerate(seeds)] if of_one_chat else seeds
+        return super().generate(chats, sampling, seeds=turned, layers=layers, steering=steering)
+
+
+class SharesTooMuch(Faulty):
+    def score(self, chats, replies, *, steerings, most_tokens=None, tick=None):
+        found = super().score(chats, replies, steerings=steerings, most_tokens=most_tokens, tick=tick)
+        alone = all(any(edit.positions == "all" for edit in steered) for steered in steerings)
+        return Scores(found.logp + np.float32(0 if alone else 0.01), found.kl)
+
+
+class ScoresUnsteered(Faulty):
+    def score(self, chats, replies, *, steerings, most_tokens=None, tick=None):
+        return super().score(chats, replies, steerings=[()] * len(steerings), most_tokens=most_tokens)
+
+
+class LosesTokens(Faulty):
+    def score(self, chats, replies, *, steerings, most_tokens=None, tick=None):
+        found = super().score(chats, replies, steerings=steerings, most_tokens=most_tokens, tick=tick)
+        if len(steerings[0]) == 1:
+            found.logp[0, 0, 0] = np.nan
+        return found
+
+
+class TakesAnyLayer(Faulty):
+    def residuals(self, chats, replies, *, layers, steering=None, tick=None):
+        known = changed(steering, lambda edit: edit)
+        known = known and [tuple(e for e in steered if max(e.directions) < SMALL.n_layers) for steered in known]
+        return super().residuals(chats, replies, layers=layers, steering=known, tick=tick)
+
+
+class StaysSteered(Faulty):
+    left = 0.0
+
+    def residuals(self, chats, replies, *, layers, steering=None, tick=None):
+        try:
+            return moved(super().residuals(chats, replies, layers=layers, steering=steering, tick=tick), self.left)
+        except LayerError:
+            self.left = 1e-4
+            raise
+
+
+class CannotScore(Faulty):
+    def score(self, chats, replies, *, steerings, most_tokens=None, tick=None):
+        raise ContrastError("no text fits", hint="shorten it")
+
+
+@pytest.mark.parametrize("engine", [ToyModel, Faulty, lambda: tiny_models.engine("llama")], ids=["toy", "small", "hf"])
+def test_a_sound_engine_passes_every_law(engine):
+    checks = list(engine_checks(bench_for(engine())))
+    assert [one.name for one in checks] == NAMES
+    assert all(one.passed for one in checks), checks
+    assert all(one.measured and one.hint for one in checks)
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "gemma3", "qwen3"])
+def test_a_model_in_half_precision_passes_by_its_own_rounding(architecture):
+    model = tiny_models.model(architecture).to(torch.bfloat16)
+    engine = engine_for(model, tiny_models.tokenizer(), name="tiny")
+    assert failed(engine) == []
+
+
+@pytest.mark.parametrize(
+    ("engine", "name"),
+    [
+        (ZeroIsSomething, "strength 0 is no steering"),
+        (ZeroIsAnotherDraw, "strength 0 is no steering"),
+        (LandsElsewhere, "an edit lands at its block"),
+        (LandsEarlier, "an edit lands at its block"),
+        (LandsHalf, "an edit lands at its block"),
+        (StaysAtItsLayer, "an edit lands at its block"),
+        (KnowsItsBatch, "batches change no reading"),
+        (ReadsOtherwiseWhileWriting, "replies read twice are the same"),
+        (ReadsNothingWhileWriting, "replies read twice are the same"),
+        (OneStrengthForAll, "each row has its own strength"),
+        (ShuffledRows, "each row has its own strength"),
+        (SharesTooMuch, "one prompt serves all strengths"),
+        (LosesTokens, "one prompt serves all strengths"),
+        (WritesUnsteered, "steering reaches the replies"),
+        (ScoresUnsteered, "steering reaches the replies"),
+        (TakesAnyLayer, "nothing is left behind"),
+        (StaysSteered, "nothing is left behind"),
+    ],
+)
+def test_a_fault_fails_the_law_that_it_breaks(engine, name):
+    assert name in failed(engine())
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [StaysAtItsLayer, WritesUnsteered, SharesTooMuch, ScoresUnsteered, LosesTokens, TakesAnyLayer, StaysSteered],
+)
+def test_a_fault_fails_no_other_law(engine):
+    assert len(failed(engine())) == 1
+
+
+def test_an_error_that_a_law_meets_is_told_with_its_hint():
+    checks = {one.name: one for one in engine_checks(bench_for(CannotScore()))}
+    found = checks["one prompt serves all strengths"]
+    assert found.passed is False and found.measured == "no text fits" and found.hint == "shorten it"
+    assert checks["nothing is left behind"].passed
+
+
+def test_a_hook_left_on_the_model_is_counted():
+    engine = tiny_models.engine("llama")
+    bench = bench_for(engine)
+    with engine.steered(()) as module:
+        handle = module.register_forward_hook(lambda *_: None)
+    (last,) = [one for one in engine_checks(bench) if one.passed is False]
+    assert last.name == "nothing is left behind" and "1 hooks more" in last.measured
+    handle.remove()
+
+
+def test_the_texts_pad_share_a_beginning_and_have_a_lone_one():
+    instructions = [chat.instruction for chat in CHATS]
+    assert len(CHATS) == len(REPLIES) == 6 and len(set(CHATS)) == 6
+    assert any(instructions.count(one) > 1 for one in instructions if one) and None in instructions
+    assert (
+        len({len(chat.question.split()) + len(reply.split()) for chat, reply in zip(CHATS, REPLIES, strict=True)}) > 3
+    )
+
+
+def test_a_residual_that_is_missing_on_one_side_is_far_away():
+    plain = bench_for(Faulty()).plain
+    gone = replace(plain, reply_mean=np.where(np.arange(6)[:, None, None] == 2, np.nan, plain.reply_mean))
+    assert distance(gone, plain) == distance(plain, gone) == float("inf")
+    assert distance(gone, gone) == distance(plain, plain) == 0.0
+
+
+TOY = ToyModel(SMALL)
+
+
+def vectors_for(spec=TOY.spec, layers=(0, 1, 2, 3), norms=True, **told):
+    raw = np.random.default_rng(0).standard_normal((len(layers), spec.width)).astype(np.float32)
+    told = {
+        "trait": {"name": "openness", "high": "open", "low": "closed"},
+        "chosen_layer": layers[-1],
+        "layers": {
+            str(layer): ({"residual_norm": 6.0} if norms else {}) | {"vector_norm": float(np.linalg.norm(row))}
+            for layer, row in zip(layers, raw, strict=True)
+        },
+    } | told
+    settings = {"contrast": "rollouts", "position": "reply_mean", "seed": 0, "sampling": None}
+    return Vectors(layers, raw, header(KIND, model=spec, made_from={}, settings=settings) | told)
+
+
+@pytest.fixture(scope="module")
+def bench():
+    return bench_for(TOY)
+
+
+@pytest.fixture
+def look(bench, tmp_path):
+    """The checks of a vectors file by name, with an analysis beside it where one is given."""
+
+    def checked(vectors, steering=None, bench=bench):
+        path = tmp_path / "m_openness_vectors.npz"
+        write_vectors(path, vectors)
+        if steering is not None:
+            told = {"kind": "separation", "made_from": {"vectors": sha256(path)}, "steering": steering}
+            write_json(tmp_path / "m_openness_analysis.json", told)
+        return {one.name: one for one in file_checks(path, bench)}
+
+    return checked
+
+
+FITS, FINITE, DOSE, SAFE = (
+    "the file fits the model",
+    "vectors are finite, not zero",
+    "the dose can be told",
+    "the safe range is known",
+)
+
+
+def test_a_file_of_this_model_passes_and_tells_its_doses(look):
+    vectors = vectors_for()
+    found = look(vectors)
+    assert [one.passed for one in found.values()] == [True, True, True, None]
+    assert "4 of 4 layers, width 8" in found[FITS].measured
+    rho = np.linalg.norm(vectors.raw, axis=1) / 6.0
+    assert f"{rho[1:3].min():.2f} to {rho[1:3].max():.2f} (layers 1-2)" in found[DOSE].measured
+    assert "layer 3" in found[SAFE].measured and "calibrate" in found[SAFE].hint
+
+
+def test_a_calibrated_file_tells_its_safe_range_in_strengths(look):
+    vectors = vectors_for()
+    found = look(vectors, {"layer": 2, "safe": [-0.1, 0.25]})[SAFE]
+    gap = 6.0 / float(np.linalg.norm(vectors.raw[2]))
+    assert found.passed and found.measured.startswith("layer 2: ")
+    assert f"strength −{0.1 * gap:.1f} to +{0.25 * gap:.1f}, rho −0.10 to +0.25" in found.measured
+    assert look(vectors, {"layer": 2, "safe": [0.0, 0.0]})[SAFE].passed is False
+
+
+def test_an_analysis_that_cannot_be_read_fails_the_safe_range(look, tmp_path):
+    (tmp_path / "m_openness_analysis.json").write_text("{")
+    found = look(vectors_for())[SAFE]
+    assert found.passed is False and "cannot be read" in found.measured
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"n_layers": 5}, "5 layers of width 8"),
+        ({"width": 16}, "of width 16"),
+        ({"name": "other"}, "made on other, not on toy"),
+    ],
+)
+def test_a_file_of_another_model_fails(look, change, told):
+    found = look(vectors_for(replace(TOY.spec, **change)))
+    assert found[FITS].passed is False and told in found[FITS].measured and found[FITS].hint
+
+
+def test_a_file_with_a_layer_that_the_model_lacks_fails(look):
+    found = look(vectors_for(layers=(2, 7)))
+    assert list(found) == [FITS] and found[FITS].passed is False and "layer 7" in found[FITS].measured
+
+
+def test_a_file_with_vectors_of_another_width_than_it_says_fails(look):
+    vectors = vectors_for()
+    found = look(replace(vectors, raw=np.ones((4, 9), np.float32)))
+    assert list(found) == [FITS] and not found[FITS].passed and "width 9" in found[FITS].measured
+
+
+def test_weights_are_compared_at_the_same_precision_only(look):
+    engine = tiny_models.engine("llama")
+    bench, spec = bench_for(engine), engine.spec
+    same = look(vectors_for(spec), bench=bench)[FITS]
+    assert same.passed and spec.weights in same.measured
+    assert not look(vectors_for(replace(spec, weights="f" * 12)), bench=bench)[FITS].passed
+    assert look(vectors_for(replace(spec, name="my copy")), bench=bench)[FITS].passed
+    assert look(vectors_for(replace(spec, weights="")), bench=bench)[FITS].passed
+    coarse = look(vectors_for(replace(spec, weights="f" * 12, dtype="bfloat16")), bench=bench)[FITS]
+    assert coarse.passed and "not compared" in coarse.measured
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
+def test_a_vector_that_is_no_direction_fails(look, value):
+    vectors = vectors_for()
+    vectors.raw[1] = value
+    with np.errstate(invalid="ignore"):
+        found = look(vectors)[FINITE]
+    assert found.passed is False and found.measured.endswith("layers 1")
+
+
+def test_a_length_that_the_file_denies_fails(look):
+    vectors = vectors_for()
+    vectors.raw[2] *= 1.5
+    assert look(vectors)[FINITE].passed is False
+
+
+def test_residual_norms_that_a_file_does_not_tell_are_measured(look):
+    found = look(vectors_for(norms=False))[DOSE]
+    assert found.passed and "rho" in found.measured
+
+
+def test_a_file_of_the_original_scripts_is_imported_and_checked(bench, tmp_path):
+    path = tmp_path / "toy_openness_vectors.npz"
+    raw = np.random.default_rng(1).standard_normal(8)
+    np.savez(path, layer_2_vector=raw.astype(np.float16), layer_2_vector_norm=(raw / np.linalg.norm(raw)))
+    found = {one.name: one for one in file_checks(path, bench)}
+    assert found[FITS].passed and found[FINITE].passed and found[DOSE].passed
+    assert "original scripts" in found[FITS].measured
+
+
+def test_the_command_prints_a_line_for_each_check(capsys, tmp_path):
+    path = tmp_path / "toy_openness_vectors.npz"
+    write_vectors(path, vectors_for(ToyModel().spec))
+    check("toy", vectors=path)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(LAWS) + 4
+    assert [line.split()[0] for line in lines] == ["pass"] * (len(lines) - 1) + ["-"]
+
+
+def test_json_has_every_check_and_what_was_measured(capsys):
+    check("toy", json_output=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told["passed"] is True and told["model"] == "toy"
+    assert [one["name"] for one in told["checks"]] == NAMES
+    assert all(one["passed"] and one["measured"] for one in told["checks"])
+
+
+def test_json_is_whole_where_a_check_fails(capsys, tmp_path):
+    path = tmp_path / "toy_openness_vectors.npz"
+    write_vectors(path, vectors_for(replace(ToyModel().spec, name="other")))
+    with pytest.raises(UserError) as error:
+        check("toy", vectors=path, json_output=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told["passed"] is False and FITS in str(error.value) and error.value.hint
+
+
+def test_a_file_that_is_none_is_refused_before_a_model_is_opened(tmp_path):
+    with pytest.raises(UserError, match="no file"):
+        check("./no/such/model", vectors=tmp_path / "none.npz")
+
+
+def test_a_failed_check_exits_2_with_what_failed_and_a_hint(tmp_path):
+    path = tmp_path / "toy_openness_vectors.npz"
+    write_vectors(path, vectors_for(replace(ToyModel().spec, width=32)))
+    command = [sys.executable, "-m", "personascope", "check", "toy", "--vectors", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "FAIL" in done.stdout
+    assert f"1 of {len(LAWS) + 1} checks failed on toy: {FITS}" in done.stderr and "hint: " in done.stderr
