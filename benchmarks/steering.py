@@ -9,6 +9,7 @@ Rounds take the ways in turn. No reply ends early, so that every way writes the 
 """
 
 import argparse
+import math
 import resource
 import statistics
 import sys
@@ -22,10 +23,11 @@ import torch
 
 from personascope.models.huggingface import HuggingFaceModel
 from personascope.models.opening import open_model
-from personascope.models.protocols import Chat, Sampling, Steered, Steering
+from personascope.models.protocols import Chat, Condition, Sampling, Steered, Steering
 from personascope.neutral import neutral
 from personascope.prompts import PROTOCOLS, prompts
 from personascope.traits import load_trait
+from personascope.vectors import unit
 
 TEMPERATURE = 0.7
 RHO = 0.05
@@ -143,8 +145,8 @@ def scores(job: Job) -> Ways:
     given = [passages[at % len(passages)] for at in range(len(job.chats))]
     chats, texts = [Chat(passage.question) for passage in given], [passage.text for passage in given]
     plain = HuggingFaceModel(replace(job.engine._loaded, resumes=False))
-    # An edit of strength 0 at every token changes no number, but leaves no prompt to share.
-    idle = Steering({0: job.direction}, 0.0, positions="all")
+    # An edit at every token that waits for what none meets changes no number, but leaves no prompt to share.
+    idle = Steering({0: job.direction}, positions="all", condition=Condition(0, unit(job.direction), math.inf))
     steerings = [job.at(strength) for strength in job.strengths]
 
     def score(engine: HuggingFaceModel, edits: Sequence[Steered]) -> float:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from personascope.traits import catalogue_names
@@ -26,18 +27,24 @@ COLUMNS = (
 def main() -> None:
     """Print one table for each folder given."""
     for folder in map(Path, sys.argv[1:]):
-        print(f"\n{folder.name}\n\n| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
-        for name in catalogue_names():
-            for path in sorted(folder.glob(f"*_{name}_analysis.json")):
-                print(row(name, json.loads(path.read_text(encoding="utf-8"))))
+        paths = [(name, path) for name in catalogue_names() for path in sorted(folder.glob(f"*_{name}_analysis.json"))]
+        rows = [row(name, json.loads(path.read_text(encoding="utf-8"))) for name, path in paths]
+        told = [at for at in range(len(COLUMNS)) if any(cells[at] != "-" for cells in rows)]
+        print(f"\n{folder.name}\n\n{line(COLUMNS, told)}\n|{'---|' * len(told)}")
+        print("\n".join(line(cells, told) for cells in rows))
 
 
-def row(name: str, told: dict) -> str:
-    """One trait's line."""
+def line(cells: Sequence[str], told: Sequence[int]) -> str:
+    """One line of markdown, of the columns in which anything is told."""
+    return f"| {' | '.join(cells[at] for at in told)} |"
+
+
+def row(name: str, told: dict) -> tuple[str, ...]:
+    """One trait's cells."""
     whole, judged = told["summary"], told["verdict"]
     best = told[f"layer_{whole['chosen_layer']}"]
     unseen = told.get("evaluation")
-    cells = (
+    return (
         name,
         ", ".join(filter(None, (judged["evidence"], judged["grade"]))),
         interval(whole["nested_auc"]),
@@ -52,7 +59,6 @@ def row(name: str, told: dict) -> str:
         number(best["reliability"]),
         number(best["pair_cosine_min"]),
     )
-    return f"| {' | '.join(cells)} |"
 
 
 def interval(estimate: dict, sign: str = "") -> str:

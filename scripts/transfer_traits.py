@@ -1,7 +1,7 @@
 """Whose texts each trait's vector reads, for docs/traits.md: `transfer_traits.py FOLDER [--layers 17 23]`.
 
 FOLDER holds the rollouts and activations of all traits, as `personascope extract` leaves them. Prints, for each layer,
-the AUC of every vector on every trait's texts, the cosines between vectors, and what is left without valence.
+the AUC of every vector on every trait's texts, and what is left without valence; then the cosines between vectors.
 """
 
 import argparse
@@ -37,13 +37,17 @@ def main() -> None:
     parser.add_argument("--layers", type=int, nargs="+", default=[17, 23])
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    names = catalogue_names()
+    short = [name[:5] for name in names]
+    cosines = []
     for layer in given.layers:
-        texts = {name: texts_of(given.folder, name, layer) for name in catalogue_names()}
+        texts = {name: texts_of(given.folder, name, layer) for name in names}
         found = transfer(texts, seed=given.seed)
-        short = [name[:5] for name in found.names]
-        table(f"Layer {layer}: AUC of each vector (rows) on each trait's texts", short, found.names, found.auc)
-        table(f"Layer {layer}: cosine between vectors", short, found.names, found.cosine)
+        cosines.append(found.cosine)
+        table(f"Layer {layer}: AUC of each vector (rows) on each trait's texts", short, names, found.auc)
         valence_table(texts, layer, given.seed)
+    both = np.tril(cosines[0], -1) + np.triu(cosines[-1])
+    table(f"Cosines: layer {given.layers[0]} below, {given.layers[-1]} above the diagonal", short, names, both)
 
 
 def texts_of(folder: Path, name: str, layer: int) -> TraitTexts:

@@ -55,12 +55,13 @@ class Gathered:
 
 
 class Stopped(KeyboardInterrupt):
-    """Ctrl-C while rows were run: `kept` of `total` rows are on disk, in whole parts."""
+    """Ctrl-C while rows were run: `kept` of `total` are on disk, in whole parts; `what` they are, replies or texts."""
 
-    def __init__(self, kept: int, total: int) -> None:
-        super().__init__(f"{kept} of {total} rows are kept")
+    def __init__(self, kept: int, total: int, what: str) -> None:
+        super().__init__(f"{kept} of {total} {what} are kept")
         self.kept = kept
         self.total = total
+        self.what = what
 
 
 def gather(
@@ -76,10 +77,11 @@ def gather(
     if (finished := files.finished(plan)) is not None:
         return finished
     rows = [replace(row, seed=row_seed(seed, at)) if contrast.sampling else row for at, row in enumerate(contrast.rows)]
-    folder = _parts_folder(stem, plan)
+    folder = stem.with_name(f"{stem.name}_parts_{digest(plan)}")
     parts = _parts(folder, len(rows))
     tick = progress("writing replies" if contrast.sampling else "reading texts", len(rows))
     try:
+        write_json(folder / "plan.json", plan)
         for part in parts:
             if part.is_whole:
                 tick(len(part.rows))
@@ -87,7 +89,7 @@ def gather(
                 _run_part(engine, contrast, [rows[at] for at in part.rows], layers, part, tick)
         files.write(plan, parts)
     except KeyboardInterrupt as stop:
-        raise _stopped(folder, parts) from stop
+        raise _stopped(folder, parts, "replies" if contrast.sampling else "texts") from stop
     shutil.rmtree(folder, ignore_errors=True)
     return files.read(reused=False)
 
@@ -204,13 +206,6 @@ def _at_layers(gathered: Gathered, layers: Sequence[int]) -> Gathered:
     return replace(gathered, activations=Activations(tuple(layers), cut))
 
 
-def _parts_folder(stem: Path, plan: Plan) -> Path:
-    """The folder of finished parts of just this plan; its name tells plans apart."""
-    folder = stem.with_name(f"{stem.name}_parts_{digest(plan)}")
-    write_json(folder / "plan.json", plan)
-    return folder
-
-
 @dataclass(frozen=True)
 class _Part:
     """Some rows of a run, by number, and their two files; the second is written last."""
@@ -235,12 +230,12 @@ def _parts(folder: Path, n_rows: int) -> list[_Part]:
     ]
 
 
-def _stopped(folder: Path, parts: Sequence[_Part]) -> Stopped:
+def _stopped(folder: Path, parts: Sequence[_Part], what: str) -> Stopped:
     """What a stopped run leaves; a folder without a whole part is taken away."""
     kept = sum(len(part.rows) for part in parts if part.is_whole)
     if not kept:
         shutil.rmtree(folder, ignore_errors=True)
-    return Stopped(kept, sum(len(part.rows) for part in parts))
+    return Stopped(kept, sum(len(part.rows) for part in parts), what)
 
 
 def _run_part(

@@ -28,8 +28,9 @@ from personascope.check_bench import (
     of_rows,
 )
 from personascope.errors import LayerError, UserError
-from personascope.models.protocols import Sampling, Steered, Steering
+from personascope.models.protocols import Condition, Sampling, Steered, Steering
 from personascope.steering import MODES
+from personascope.vectors import unit
 from personascope.wording import decimals
 
 NEW_TOKENS = 4
@@ -121,7 +122,7 @@ def rows_apart(bench: Bench) -> tuple[bool, str]:
     engine = bench.engine
     middle, last = bench.middle, bench.spread[-1]
     steering = [(bench.push(middle, -1.0),), (), (bench.push(middle, 0.5),), (bench.push(last),)]
-    n, sampling, chat, reply = len(steering), Sampling(NEW_TOKENS), CHATS[1], REPLIES[1]
+    n, sampling, chat, reply = len(steering), Sampling(NEW_TOKENS), CHATS[0], REPLIES[0]
     together = engine.residuals([chat] * n, [reply] * n, layers=bench.layers, steering=steering)
     alone = [engine.residuals([chat], [reply], layers=bench.layers, steering=[steered]) for steered in steering]
     gap = distance(together, joined(alone))
@@ -136,10 +137,12 @@ def rows_apart(bench: Bench) -> tuple[bool, str]:
 def prompt_once(bench: Bench) -> tuple[bool, str]:
     """Whether scores over a prompt that is run once for all strengths are those of whole passes.
 
-    An edit of strength 0 at every token from layer 0 on changes no number, but leaves nothing to share.
+    An edit at layer 0 that waits for what no token meets changes no number, but as it reaches for every token of the
+    prompt, nothing can be shared.
     """
     edits = [bench.push(layer, by) for layer, by in zip(bench.spread, (-1.0, 0.5, 1.0), strict=False)]
-    idle = replace(bench.push(0, 0.0), positions="all")
+    push = bench.push(0)
+    idle = replace(push, positions="all", condition=Condition(0, unit(push.directions[0]), math.inf))
     score, most = bench.engine.score, NEW_TOKENS
     found = score(_FEW_CHATS, _FEW_REPLIES, steerings=[(edit,) for edit in edits], most_tokens=most)
     whole = score(_FEW_CHATS, _FEW_REPLIES, steerings=[(edit, idle) for edit in edits], most_tokens=most)

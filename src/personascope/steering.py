@@ -14,7 +14,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from personascope.errors import ArtifactError, LayerError, SteeringError
-from personascope.models.protocols import Mode, ModelSpec, Positions, Steered, Steering, check_layers
+from personascope.models.protocols import Condition, Mode, ModelSpec, Positions, Steered, Steering, check_layers
 from personascope.vectors import Vectors
 
 Unit = Literal["gap", "norm", "unit-vector"]
@@ -114,6 +114,11 @@ def scaled(steered: Steered, factor: float) -> tuple[Steering, ...]:
     return tuple(replace(edit, strength=edit.strength * factor) for edit in steered)
 
 
+def acting(steered: Steered) -> Steered:
+    """The edits of a row without those of strength 0, which would change nothing."""
+    return tuple(edit for edit in steered if edit.strength != 0)
+
+
 def check_fits(vectors: Vectors, spec: ModelSpec) -> str | None:
     """Raise ArtifactError unless the vectors fit a model's shape; a warning if they were made on another model."""
     made_on: Mapping[str, object] = vectors.metadata["model"]
@@ -141,18 +146,31 @@ def check_steered(steered: Steered, spec: ModelSpec) -> None:
         for layer, vector in edit.directions.items():
             _check_direction(np.asarray(vector), layer, spec)
         if edit.condition is not None:
-            check_layers([edit.condition.layer], spec.n_layers)
-            _check_direction(np.asarray(edit.condition.direction), edit.condition.layer, spec)
-            if math.isnan(edit.condition.above):
-                raise SteeringError(
-                    "the condition waits for a projection above nan", hint="give a number; -inf is met by every token"
-                )
-            read, first = edit.condition.layer, min(edit.directions)
-            if read > first:
-                raise SteeringError(
-                    f"the condition is read at layer {read}, after the edit at layer {first}",
-                    hint="read the condition at the steered layer or before it",
-                )
+            _check_condition(edit.condition, min(edit.directions), spec)
+
+
+def _check_condition(condition: Condition, first: int, spec: ModelSpec) -> None:
+    """Raise unless a condition can be told at or before the first edited layer."""
+    check_layers([condition.layer], spec.n_layers)
+    vector = np.asarray(condition.direction)
+    _check_direction(vector, condition.layer, spec)
+    if abs(float(np.linalg.norm(vector)) - 1) > _UNIT:
+        raise SteeringError(
+            f"the condition's direction has length {np.linalg.norm(vector):.3g}, not 1",
+            hint="divide it by its length; `above` is then in residual-stream units",
+        )
+    if math.isnan(condition.above):
+        raise SteeringError(
+            "the condition waits for a projection above nan", hint="give a number; -inf is met by every token"
+        )
+    if condition.layer > first:
+        raise SteeringError(
+            f"the condition is read at layer {condition.layer}, after the edit at layer {first}",
+            hint="read the condition at the steered layer or before it",
+        )
+
+
+_UNIT = 1e-3
 
 
 def _check_choices(edit: Steering) -> None:

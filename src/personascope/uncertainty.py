@@ -34,15 +34,17 @@ class Draws:
 def draw_again(design: Design, *, seed: int, n_draws: int = DRAWS) -> Draws:
     """Draw pairs and questions again, with replacement; a row counts as often as its pair times its question.
 
-    Several pairs: the pigeonhole bootstrap (Owen 2007, Ann. Appl. Stat. 1), whose tails are moved out to where they
-    belong with this few pairs (expanded percentiles: Hesterberg 2015, Am. Stat. 69).
+    Several pairs: the pigeonhole bootstrap (Owen 2007, Ann. Appl. Stat. 1).
     One pair: half as many questions are drawn as there are. Each held-out text is in the training part of others, so
     that what two texts have in common counts twice in the variance; half a sample has twice the variance.
+    Either way the tails are moved out to where they belong with so few pairs or questions (expanded percentiles:
+    Hesterberg 2015, Am. Stat. 69).
     """
     random = np.random.default_rng(seed)
     n_pairs, n_questions = (len(np.unique(group)) for group in (design.pair, design.question))
     if n_pairs == 1:
-        return Draws(_counts(design.question, n_questions // 2, n_draws, random), _TAIL, n_questions)
+        half = _counts(design.question, n_questions // 2, n_draws, random)
+        return Draws(half, _expanded_tail(n_questions), n_questions)
     both = _counts(design.pair, n_pairs, n_draws, random) * _counts(design.question, n_questions, n_draws, random)
     return Draws(both, _expanded_tail(n_pairs), n_pairs)
 

@@ -150,6 +150,7 @@ def test_the_wedges_are_the_slopes_of_the_controls_times_the_dose():
     edges = [row for row in values_of(chart, "what", "edge") if row["what"] in (SHUFFLED, RANDOM)]
     slopes = {(row["what"], round(row["y"] / row["rho"], 9)) for row in edges}
     assert slopes == {(SHUFFLED, -0.7), (SHUFFLED, 0.6), (RANDOM, -0.2), (RANDOM, 0.3)}
+    assert sorted({row["rho"] for row in edges}) == pytest.approx([-0.216, 0.216])
     fills = [row for row in values_of(chart, "rho", "high") if "low" not in row]
     assert len(fills) == 6 and all(row["y"] <= row["high"] for row in fills)
 
@@ -163,7 +164,8 @@ def test_a_dose_is_told_in_both_units_with_all_that_is_known_of_it():
     assert told[0]["c2"] == "−0.200 [−0.250, −0.150] nats per token"
     assert told[0]["c4"] == "−0.120 to +0.140"
     assert [row["from"] for row in told[1:]] == [row["to"] for row in told[:-1]]
-    assert '"−' not in told[0]["c3"] and "0.400 nats per token" in told[0]["c3"]
+    assert (told[0]["from"], told[-1]["to"]) == pytest.approx((-0.216, 0.216))
+    assert told[0]["c3"] == "0.400 nats per token"
 
 
 def test_a_curve_without_intervals_says_so():

@@ -14,10 +14,12 @@ from personascope.artifacts import header, sha256, write_json
 from personascope.check_bench import CHATS, REPLIES, bench_for, distance
 from personascope.cli.check import check
 from personascope.errors import ContrastError, LayerError, UserError
+from personascope.models import scoring
 from personascope.models.opening import engine_for
 from personascope.models.protocols import Scores
+from personascope.models.running import Runner
 from personascope.models.toy import Planted, ToyModel
-from personascope.self_check import LAWS, engine_checks
+from personascope.self_check import LAWS, engine_checks, prompt_once
 from personascope.vectors import KIND, Vectors, write_vectors
 from personascope.vectors_check import file_checks
 
@@ -236,6 +238,26 @@ def test_a_hook_left_on_the_model_is_counted():
     (last,) = [one for one in engine_checks(bench) if one.passed is False]
     assert last.name == "nothing is left behind" and "1 hooks more" in last.measured
     handle.remove()
+
+
+def test_whole_passes_share_no_prompt_and_start_at_the_first_block(monkeypatch):
+    shared, resumed = [], []
+    run_prefixes, resume = Runner.run_prefixes, scoring.resuming_after
+
+    def counted(self, rows):
+        shared.append(any(row.prefix for row in rows))
+        return run_prefixes(self, rows)
+
+    def noted(blocks, layer, stream):
+        resumed.append(layer)
+        return resume(blocks, layer, stream)
+
+    bench = bench_for(tiny_models.engine("llama"))
+    monkeypatch.setattr(Runner, "run_prefixes", counted)
+    monkeypatch.setattr(scoring, "resuming_after", noted)
+    passed, _ = prompt_once(bench)
+    assert passed and shared == [True, False]
+    assert resumed[:3] == [0, 2, 3] and set(resumed[3:]) == {0}
 
 
 def test_the_texts_pad_share_a_beginning_and_have_a_lone_one():

@@ -27,10 +27,10 @@ from personascope.errors import SteeringError
 from personascope.models.opening import toy_for
 from personascope.models.protocols import Chat, Reply, Sampling
 from personascope.models.toy import ToyModel
-from personascope.steered_replies import Dial
+from personascope.steered_replies import Dial, steered_replies
 from personascope.steering_files import Advice
 from personascope.traits import load_trait
-from personascope.vectors import Vectors, write_vectors
+from personascope.vectors import Vectors, read_vectors, write_vectors
 
 ROOT = Path(__file__).resolve().parents[2]
 # Verbs of one app; that of the program hands its flag --version on as None, which checked types refuse.
@@ -266,7 +266,7 @@ def test_a_conversation_works_without_a_terminal(run, vectors, tmp_path):
     lines = [
         "2", "Hello there", "", "/strength 3", "/compare -1 1", "/layer 8", "/layer 3", "/strength x", "/nonsense",
         "/trait openness", "/trait charm", "/strength -1", "/seed 5", "/seed x", "7777", f"/save {tmp_path}/t.jsonl",
-        f"/save {tmp_path}/t.jsonl", f"/save {other}", "/help", "/quit", "never",
+        f"/save {tmp_path}/t.jsonl", f"/save {other}", "/help", "/quit", "unheard",
     ]  # fmt: skip
     code, out, err = run("steer", "toy", "--vectors", vectors, "--also", other, "--interactive", stdin="\n".join(lines))
     assert code == 0
@@ -280,7 +280,7 @@ def test_a_conversation_works_without_a_terminal(run, vectors, tmp_path):
     assert "evil L7 +1.0 rho +0.20> 2" in out and "evil L7 +3.0 rho +0.60 !> /compare" in out
     assert "openness L7 −1.0 rho −0.20, evil +3.0> " in out
     assert "Strength +3.0 lies outside the safe range" in out and out.count("5 replies saved to") == 2
-    assert all(one["reply"].split()[0] in out for one in said) and "never" not in out
+    assert all(one["reply"].split()[0] in out for one in said) and "unheard" not in out
     for mistake in ("has no layer 3", "'x' is no strength", "no command /nonsense", "no trait 'charm'", "no seed",
                     "is there already"):  # fmt: skip
         assert mistake in err
@@ -341,7 +341,7 @@ class Terminal:
 
     def __init__(self, *command, folder):
         self.end, other = pty.openpty()
-        self.seen = ""
+        self.seen, self.past = "", 0
         self.running = subprocess.Popen(
             [sys.executable, *map(str, command)],
             stdin=other,
@@ -362,15 +362,16 @@ class Terminal:
         os.close(other)
 
     def until(self, text, seconds=120):
-        start, deadline = len(self.seen), time.monotonic() + seconds
-        while text not in self.seen[start:]:
+        """Read until a text comes after the one that was waited for last."""
+        deadline = time.monotonic() + seconds
+        while text not in self.seen[self.past :]:
             assert time.monotonic() < deadline, self.seen
             if select.select([self.end], [], [], 1)[0]:
                 try:
                     self.seen += os.read(self.end, 65536).decode(errors="replace")
                 except OSError:
-                    break
-        assert text in self.seen[start:], self.seen
+                    pytest.fail(f"the program ended: {self.seen}")
+        self.past = self.seen.index(text, self.past) + len(text)
 
     def type(self, text):
         os.write(self.end, text.encode())
@@ -379,52 +380,74 @@ class Terminal:
         return self.running.wait(timeout=60)
 
 
-def test_a_conversation_in_a_terminal_with_history_and_ctrl_c_and_ctrl_d(vectors, tmp_path):
-    terminal = Terminal("-m", "personascope", "steer", "toy", "--vectors", vectors, "--interactive", folder=tmp_path)
-    terminal.until("evil L7 +1.0 rho +0.20> ")
-    terminal.type("/strength -1.5\r")
-    terminal.until("evil L7 −1.5 rho −0.30> ")
-    terminal.type("Tell me of the town\r")
-    terminal.until("evil L7 −1.5 rho −0.30> ")
-    terminal.type("half a line\x03")
-    terminal.until("(Ctrl-D or /quit ends)")
-    terminal.type("\x1b[A\r")
-    terminal.until("Tell me of the town")
-    terminal.type("\x04")
-    assert terminal.code() == 0
+@pytest.fixture
+def terminal(tmp_path):
+    """Starts a program in a pseudo-terminal, and ends it with the test."""
+    opened = []
+
+    def start(*command):
+        opened.append(Terminal(*command, folder=tmp_path))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.running.kill()
+        one.running.wait()
+        os.close(one.end)
+
+
+def test_a_conversation_in_a_terminal_with_history_and_ctrl_c_and_ctrl_d(terminal, vectors, tmp_path):
+    toy = toy_for(load_trait("evil"))
+    dose = Dial(read_vectors(vectors), (7,)).at(-1.5).steered
+    ((reply,),) = steered_replies(toy, [Chat("Tell me of the town", raw=True)], [dose], Sampling(100, 0.7), seed=0)
+    screen = terminal("-m", "personascope", "steer", "toy", "--vectors", vectors, "--interactive")
+    screen.until("evil L7 +1.0 rho +0.20>")
+    screen.type("/strength -1.5\r")
+    screen.until("evil L7 −1.5 rho −0.30>")
+    screen.type("Tell me of the town\r")
+    screen.until(reply.text)
+    screen.until("evil L7 −1.5 rho −0.30>")
+    screen.type("half a line\x03")
+    screen.until("(Ctrl-D or /quit ends)")
+    screen.type("\x1b[A\r")
+    screen.until("Tell me of the town")
+    screen.until(reply.text)
+    screen.until("evil L7 −1.5 rho −0.30>")
+    screen.type("\x04")
+    assert screen.code() == 0
     assert "+Tell me of the town" in (tmp_path / "cache" / "history").read_text()
 
 
 SLOW_TALK = """
-import sys
+import sys, time
 sys.path[:0] = ["tests", "tests/unit"]
 import tiny_models, test_steer_cli
 from personascope.cli.interactive import talk
 from personascope.cli.steering_options import Asking
 from personascope.models.protocols import Sampling
 engine = tiny_models.engine("gpt2")
-generate = engine.generate
+write = engine.generate
 def slowly(*args, **asked):
-    import time
-    heard = asked["listen"]
-    asked["listen"] = lambda row, text: (time.sleep(0.05), heard(row, text))
-    return generate(*args, **asked)
+    def listen(row, text):
+        heard(row, "first words")
+        time.sleep(60)
+    heard, asked["listen"] = asked["listen"], listen
+    return write(*args, **asked)
 engine.generate = slowly
-talk(test_steer_cli.steered_tiny(engine), Asking(("x",), (0.0,), Sampling(300, 1.0), seed=SEED))
+talk(test_steer_cli.steered_tiny(engine), Asking(("x",), (0.0,), Sampling(300, 1.0), seed=2))
 """
 
 
-def test_ctrl_c_in_a_terminal_stops_the_reply_and_not_the_conversation(tmp_path):
-    terminal = Terminal("-c", SLOW_TALK.replace("SEED", "2"), folder=tmp_path)
-    terminal.until("evil L1")
-    terminal.type("Go on\r")
-    terminal.until("Go on")
-    time.sleep(1.0)
-    terminal.type("\x03")
-    terminal.until("(stopped)")
-    terminal.until("evil L1")
-    terminal.type("/quit\r")
-    assert terminal.code() == 0
+def test_ctrl_c_in_a_terminal_stops_the_reply_and_not_the_conversation(terminal):
+    screen = terminal("-c", SLOW_TALK)
+    screen.until("evil L1")
+    screen.type("Go on\r")
+    screen.until("first words")
+    screen.type("\x03")
+    screen.until("(stopped)")
+    screen.until("evil L1")
+    screen.type("/quit\r")
+    assert screen.code() == 0
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import tiny_models
 import torch
 
 from personascope.artifacts import header
-from personascope.errors import LayerError, SteeringError
+from personascope.errors import ContrastError, LayerError, SteeringError
 from personascope.models.protocols import Chat, ModelSpec, Reply, Sampling, Steering
 from personascope.models.toy import ToyModel
 from personascope.steered_replies import Dial, describe, described, steered_replies
@@ -96,6 +96,11 @@ def test_a_missing_layer_is_an_error_before_anything_is_written():
     with pytest.raises(LayerError):
         steered_replies(tiny_models.engine("llama"), CHATS, [beyond], SAMPLING, seed=0)
     assert not hasattr(toy, "asked")
+
+
+def test_a_prompt_beyond_the_context_is_an_error():
+    with pytest.raises(ContrastError, match="longer than the context"):
+        steered_replies(tiny_models.engine("llama"), [Chat("word " * 200)], [()], SAMPLING, seed=0)
 
 
 def test_a_dose_tells_its_strength_its_rho_and_whether_it_is_safe():

@@ -21,7 +21,7 @@ from personascope.steering import (
     steering,
     threshold,
 )
-from personascope.vectors import Vectors
+from personascope.vectors import Vectors, unit
 
 WIDTH, N_LAYERS = 8, 6
 SPEC = ModelSpec("tiny", N_LAYERS, WIDTH, "float32", weights="abc")
@@ -50,7 +50,7 @@ def forced(**fields):
     return made
 
 
-LATE = Condition(2, good(), 0.0)
+LATE = Condition(2, unit(good()), 0.0)
 
 
 def test_a_steering_has_the_raw_direction_of_each_layer_at_one_strength():
@@ -184,7 +184,8 @@ def test_what_can_be_placed_passes():
         (SteeringError, "no threshold at layer 2", Steering({1: good(), 2: good()}, 1.0, "cap", thresholds={1: 0.0})),
         (SteeringError, "no threshold", Steering({1: good()}, 1.0, "floor", thresholds={1: float("nan")})),
         (SteeringError, "layer 2, after the edit at layer 1", Steering({3: good(), 1: good()}, condition=LATE)),
-        (SteeringError, "nan", Steering({1: good()}, condition=Condition(1, good(), float("nan")))),
+        (SteeringError, "length", Steering({1: good()}, condition=Condition(1, good(), 0.0))),
+        (SteeringError, "nan", Steering({1: good()}, condition=Condition(1, unit(good()), float("nan")))),
         (SteeringError, "zero", Steering({1: good()}, condition=Condition(1, 0 * good(), 0.0))),
         (SteeringError, "shape", Steering({1: good()}, condition=Condition(1, good()[1:], 0.0))),
     ],

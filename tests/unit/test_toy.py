@@ -413,9 +413,9 @@ def test_steering_the_prompt_moves_the_first_word_only():
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_steered_prompt_says_another_first_word_and_nothing_else(mode):
-    model, n = ToyModel(), 30
-    strength = 8.0 if mode == "add" else 1.0
-    edit = planted(model, 7, strength, mode=mode, positions="prompt", thresholds={7: 0.0})
+    model, n = ToyModel(Planted(pull=1.0)), 30
+    edit = planted(model, 7, -1.0 if mode == "add" else 1.0, mode=mode, positions="prompt")
+    edit = replace(edit, thresholds={7: -1.0 if mode == "cap" else 1.0})
     chats = apart("Be cheerful.", n)
     plain, steered = (
         [reply.text.split() for reply in model.generate(chats, SAMPLING, seeds=range(n), steering=steering).replies]
@@ -427,7 +427,7 @@ def test_a_steered_prompt_says_another_first_word_and_nothing_else(mode):
 
 def test_words_are_drawn_with_the_chances_that_are_scored():
     model, n = ToyModel(Planted(noise=2.0, question=0.0, quirk=0.0)), 120
-    when = Condition(6, model.planted_direction(6).astype(np.float32), 0.0)  # met at half of the tokens, by their noise
+    when = Condition(6, crosswise(model, 6), 0.0)  # met at half of the tokens, by their noise
     steered = (
         planted(model, 7, 2.5, condition=when),
         planted(model, 7, 0.6, mode="floor", thresholds={7: 0.2}),

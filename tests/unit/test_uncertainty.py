@@ -85,12 +85,13 @@ def test_draws_are_of_whole_pairs_and_whole_questions():
     assert (weights.reshape(300, 4, 5, 2).std(axis=1) > 0).any()
 
 
-def test_tails_allow_for_few_pairs():
-    tails = {n: draw_again(crossed_design(n, 3), seed=0, n_draws=2).tail for n in (1, 2, 8, 200)}
-    assert tails[1] == 0.025
+def test_tails_allow_for_few_groups():
+    tails = {n: draw_again(crossed_design(n, 3), seed=0, n_draws=2).tail for n in (2, 8, 200)}
     assert tails[2] < 1e-9
     assert tails[8] == pytest.approx(0.0057, abs=1e-4)
     assert tails[200] == pytest.approx(0.0242, abs=1e-3)
+    assert draw_again(crossed_design(1, 8), seed=0, n_draws=2).tail == tails[8]
+    assert draw_again(loose_design(4, 4), seed=0, n_draws=2).tail == tails[8]
 
 
 def test_one_pair_draws_half_as_many_questions():

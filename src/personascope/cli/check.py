@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,7 +37,7 @@ def check(
     done += _told(file_checks(vectors, bench), quiet=json_output) if vectors else []
     failed = [one for one in done if one.passed is False]
     if json_output:
-        told = [{"name": one.name, "passed": one.passed, "measured": one.measured} for one in done]
+        told = [asdict(one) if not one.passed else {**asdict(one), "hint": ""} for one in done]
         print(json.dumps({"model": engine.spec.name, "passed": not failed, "checks": told}, indent=1))
     if failed:
         names = "; ".join(one.name for one in failed)

@@ -19,16 +19,16 @@ from rich.console import Console
 from personascope.artifacts import Json, finite, write_whole
 from personascope.cli.bars import progress_bars
 from personascope.cli.printing import print_error
-from personascope.cli.steered_model import SteeredModel, Turned, dial_at, held_edits, is_raw, openers_of
+from personascope.cli.standing import Standing
+from personascope.cli.steered_model import SteeredModel, is_raw, openers_of
 from personascope.cli.steering_job import swept, told_of, where_text
-from personascope.cli.steering_options import Asking, Setting, parse_strength, parse_strengths
-from personascope.cli.steering_tables import UNSAFE, print_sweep, strength_text, unsafe_lines
-from personascope.errors import ArtifactError, SteeringError, UserError
+from personascope.cli.steering_options import Asking, parse_strength, parse_strengths
+from personascope.cli.steering_tables import print_sweep, unsafe_lines
+from personascope.errors import ArtifactError, UserError
 from personascope.models.default_model import cache_dir
 from personascope.models.protocols import Chat, Reply
 from personascope.steered_replies import Dose, steered_replies
 from personascope.suggestions import did_you_mean
-from personascope.wording import signed
 
 COMMANDS = {
     "/strength": "/strength 1.5      turn the trait to a strength",
@@ -66,8 +66,7 @@ class Talk:
 
     def __init__(self, model: SteeredModel, asking: Asking) -> None:
         self._console = Console(highlight=False, markup=False)
-        self._model, self._asking = model, asking
-        self._trait, self._amounts = model.first, {model.first: 1.0, **model.held}
+        self._now, self._asking = Standing(model), asking
         self._said: list[dict[str, Json]] = []
         self._last = ""
         self._saved: set[Path] = set()
@@ -78,24 +77,19 @@ class Talk:
 
     def greet(self) -> None:
         """Tell what is turned, and offer prompts to start with."""
-        for line in told_of(self._model, self._asking):
+        for line in told_of(self._now.model, self._asking):
             self.tell(line)
         self._offer()
         self.tell("Each prompt is a conversation of its own. /help tells the commands.")
 
     def lead(self) -> str:
-        """What stands before the next line: trait, layer, strength and rho, and the other traits that are on."""
-        dose, layers = self._dose(), self._turned.dial.layers
-        told = f"{self._trait} L{layers[0]}{f'-{layers[-1]}' if len(layers) > 1 else ''} {strength_text(dose.strength)}"
-        told += f" rho {signed(dose.rho)}" if dose.rho is not None else ""
-        told += f" {UNSAFE}" if dose.safe is False else ""
-        others = (f", {name} {strength_text(amount)}" for name, amount in self._held().items())
-        return f"{told}{''.join(others)}> "
+        """What stands before the next line."""
+        return f"{self._now.told()}> "
 
     def hear(self, line: str) -> None:
         """Obey a command, or answer a prompt or the starter prompt of that number; a mistake is told."""
         command, _, told = line.partition(" ")
-        starters = openers_of(self._trait)[0]
+        starters = openers_of(self._now.trait)[0]
         try:
             if line.startswith("/"):
                 self._obey(command, told.strip())
@@ -106,16 +100,6 @@ class Talk:
                 self._answer(line)
         except UserError as error:
             print_error(error)
-
-    @property
-    def _turned(self) -> Turned:
-        return self._model.turned[self._trait]
-
-    def _dose(self) -> Dose:
-        return self._turned.dial.at(self._amounts[self._trait])
-
-    def _held(self) -> dict[str, float]:
-        return {name: amount for name, amount in self._amounts.items() if name != self._trait and amount}
 
     def _obey(self, command: str, told: str) -> None:
         doing = {
@@ -133,38 +117,26 @@ class Talk:
         doing[command](told)
 
     def _strength(self, told: str) -> None:
-        amount = parse_strength(told)
-        dose = self._turned.dial.at(amount)
-        self._amounts[self._trait] = amount
-        for line in unsafe_lines(self._turned.dial, [dose]):
+        self._now.turn(parse_strength(told))
+        for line in unsafe_lines(self._now.dial, [self._now.dose]):
             self.tell(line)
 
     def _layer(self, told: str) -> None:
-        turned = self._turned
-        dial = turned.dial
-        setting = Setting(told or None, dial.mode, dial.positions, dial.unit)
-        moved = Turned(turned.path, dial_at(dial.vectors, turned.advice, setting), turned.advice)
-        moved.dial.at(self._amounts[self._trait])
-        self._model = replace(self._model, turned={**self._model.turned, self._trait: moved})
-        self.tell(where_text(moved))
+        self.tell(where_text(self._now.move(told)))
 
     def _switch(self, told: str) -> None:
-        loaded = self._model.turned
-        if told not in loaded:
-            hint = f"{did_you_mean(told, loaded)}loaded are {', '.join(loaded)}; load more by --also FILE"
-            raise SteeringError(f"there is no trait {told!r} here", hint=hint)
-        self._trait = told
+        self._now.switch(told)
         self._offer()
 
     def _compare(self, told: str) -> None:
         if not self._last:
             raise UserError("there is no prompt to compare yet", hint="type one, or a starter's number")
-        dial = self._turned.dial
-        strengths = parse_strengths(told, dial.mode) if told else self._asking.strengths
+        now = self._now
+        strengths = parse_strengths(told, now.dial.mode) if told else self._asking.strengths
         asking = replace(self._asking, strengths=strengths)
         with progress_bars(leave=False) as progress:
-            sweep = swept(self._model, self._trait, asking, [self._last], held=self._held(), progress=progress)
-        print_sweep(self._console, dial, sweep)
+            sweep = swept(now.model, now.trait, asking, [self._last], held=now.held, progress=progress)
+        print_sweep(self._console, now.dial, sweep)
         for dose, (reply,) in zip(sweep.doses, sweep.replies, strict=True):
             self._keep(self._last, reply.text, dose, ended=reply.ended)
 
@@ -189,21 +161,21 @@ class Talk:
         self._offer()
 
     def _offer(self) -> None:
-        starters, _ = openers_of(self._trait)
+        starters, _ = openers_of(self._now.trait)
         self.tell("\nTo start, type a number or a prompt of your own:")
         for number, starter in enumerate(starters, 1):
             self.tell(f"  {number}  {starter}")
 
     def _answer(self, prompt: str) -> None:
-        dose, self._last = self._dose(), prompt
-        chat = Chat(prompt, raw=is_raw(self._model, self._asking.raw))
-        steered = (*dose.steered, *held_edits(self._model, self._trait, self._amounts))
+        now, dose = self._now, self._now.dose
+        self._last = prompt
+        chat = Chat(prompt, raw=is_raw(now.model, self._asking.raw))
         written = Written()
         try:
             [[reply]] = steered_replies(
-                self._model.engine,
+                now.model.engine,
                 [chat],
-                [steered],
+                [now.steered],
                 self._asking.sampling,
                 seed=self._asking.seed,
                 listen=lambda _row, text: written.grow(text),
@@ -220,12 +192,12 @@ class Talk:
                 "prompt": prompt,
                 "reply": reply,
                 "ended": ended,
-                "trait": self._trait,
-                "layers": self._turned.dial.layers,
+                "trait": self._now.trait,
+                "layers": self._now.dial.layers,
                 "strength": dose.strength,
                 "rho": dose.rho,
-                "mode": self._turned.dial.mode,
-                "held": self._held(),
+                "mode": self._now.dial.mode,
+                "held": self._now.held,
                 "seed": self._asking.seed,
             }
         )

@@ -47,7 +47,7 @@ def run_job(
     engine = open_engine(model_name, job.trait, precision=dtype, trust_remote_code=trust_remote_code)
     layers = list(job.layers) if job.layers is not None else list(range(engine.spec.n_layers))
     stem = job.save_dir / file_stem(model_name, job.trait, job.contrast)
-    with telling_what_is_left(stem, job.contrast), progress_bars() as progress:
+    with telling_what_is_left(stem), progress_bars() as progress:
         extraction = extract_vectors(
             engine, job.trait, job.contrast, layers=layers, seed=job.seed, stem=stem, progress=progress
         )
@@ -89,16 +89,15 @@ def file_stem(model_name: str, trait: Trait, contrast: Contrast) -> str:
 
 
 @contextmanager
-def telling_what_is_left(stem: Path, contrast: Contrast) -> Iterator[None]:
+def telling_what_is_left(stem: Path) -> Iterator[None]:
     """Turns Ctrl-C into Interrupted, with the number of rows that the same command would go on from."""
-    what = "replies" if contrast.sampling else "texts"
     try:
         yield
     except KeyboardInterrupt as stop:
         if isinstance(stop, Stopped) and stop.kept:
-            kept = f"{stop.kept} of {stop.total} {what}"
+            kept = f"{stop.kept} of {stop.total} {stop.what}"
         elif manifest_path(stem).exists():
-            kept = f"all {what}"
+            kept = "all replies and activations"
         else:
             raise Interrupted("nothing was written") from stop
         raise Interrupted(f"{kept} are kept, the same command goes on from there") from stop

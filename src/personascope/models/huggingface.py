@@ -38,7 +38,7 @@ from personascope.models.scoring import score_replies
 from personascope.models.sensitivity import sensitivity
 from personascope.models.steered import steered_everywhere
 from personascope.models.writing import Wanted, write_replies
-from personascope.steering import check_steered
+from personascope.steering import acting, check_steered
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,8 @@ class HuggingFaceModel:
         SteeringError for a steering that cannot be placed.
         """
         samples = _tokens(self._loaded.chat_format, chats, replies)
+        _check(self._loaded, samples, steering)
+        steering = _acting(steering)
         keys = _sharing(chats, steering)
         return self.read_tokens(samples, keys, layers=layers, steering=steering, tick=tick)
 
@@ -149,6 +151,7 @@ class HuggingFaceModel:
             raise ValueError(f"{len(seeds)} seeds for {len(chats)} chats")
         samples = [self._loaded.chat_format.tokens(chat) for chat in chats]
         _check(self._loaded, samples, steering, room=sampling.max_new_tokens)
+        steering = _acting(steering)
         rows = rows_with_prefixes(samples, _sharing(chats, steering))
         text = self._loaded.chat_format.reply_text
         hear = (lambda row, ids: listen(row, text(ids))) if listen else None
@@ -174,7 +177,7 @@ class HuggingFaceModel:
         _check(self._loaded, samples)
         for steered in steerings:
             check_steered(steered, self.spec)
-        return score_replies(self._runner, samples, steerings, tick)
+        return score_replies(self._runner, samples, [acting(steered) for steered in steerings], tick)
 
     def sensitivity(
         self,
@@ -193,6 +196,12 @@ class HuggingFaceModel:
         samples = _tokens(self._loaded.chat_format, chats, replies, most_tokens)
         _check(self._loaded, samples)
         return sensitivity(self._runner, samples, weights, layers=layers, width=self.spec.width)
+
+
+def _acting(steering: Sequence[Steered] | None) -> Sequence[Steered] | None:
+    """The edits that do something; None if there are none, so that strength 0 runs just as no steering does."""
+    acted = [acting(steered) for steered in steering or ()]
+    return acted if any(acted) else None
 
 
 def _sharing(chats: Sequence[Chat], steering: Sequence[Steered] | None) -> list[Hashable]:

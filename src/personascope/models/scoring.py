@@ -89,6 +89,8 @@ def score_replies(runner: Runner, samples: Sequence[Tokens], steerings: Sequence
     lengths = [len(tokens.ids) - tokens.start for tokens in samples]
     blank = np.full((len(steerings), len(samples), max([*lengths, 1])), np.nan, dtype=np.float32)
     whole = Scores(blank, blank.copy())
+    if tick:
+        tick(lengths.count(0) * len(steerings))
     for rows, which in _grouped(samples, steerings):
         prefixes = runner.run_prefixes(rows)
         numbered = {at: steerings[at] for at in which}
