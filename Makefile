@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 .PHONY: demo test test-fast check format lint types docs bench clean
 
 demo: $(READY)
-	$(BIN)/personascope extract smollm2-135m --trait extraversion --max-new-tokens 48 --save-dir demo
+	$(BIN)/personascope extract smollm2-135m --trait extraversion --max-new-tokens 48 --no-calibrate --save-dir demo
 
 # One thread a worker: two processes with threads of their own slow each other tenfold.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto

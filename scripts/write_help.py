@@ -6,7 +6,17 @@ import sys
 from pathlib import Path
 
 PAGE = Path(__file__).parents[1] / "docs" / "commands.md"
-VERBS = ([], ["extract"], ["traits"], ["traits", "list"], ["traits", "show"], ["traits", "check"], ["traits", "new"])
+VERBS = (
+    [],
+    ["extract"],
+    ["steer"],
+    ["check"],
+    ["traits"],
+    ["traits", "list"],
+    ["traits", "show"],
+    ["traits", "check"],
+    ["traits", "new"],
+)
 
 
 def main() -> None:

@@ -98,7 +98,7 @@ def test_matched_replies_separate_outgoing_from_reserved(engine, tmp_path):
         stem=tmp_path / "extraversion",
         progress=quiet,
     )
-    assert found.separation.nested_auc.low > 0.8 and found.separation.p < 0.05
+    assert found.separation.nested_auc.value > 0.9 and found.separation.p < 0.05
     told = json.loads(found.analysis_path.read_text())
     assert told["settings"]["contrast"] == "replies"
 

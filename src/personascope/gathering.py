@@ -157,7 +157,7 @@ class _Files:
             told = read_json(manifest)
         except ArtifactError:
             return None
-        hint = f"choose another --save-dir; or delete {manifest}, and what it tells of is replaced"
+        hint = f"choose another --save-dir, or delete {manifest} to replace that run"
         try:
             check_header(told, KIND, manifest)
         except ArtifactError as error:

@@ -139,6 +139,11 @@ def test_a_missing_interval_of_the_reading_passes_no_gate():
     assert [gate.passed for gate in gates(whole, proof())] == [False, *[True] * 9]
 
 
+def test_the_gates_are_passed_at_their_limits():
+    whole = with_chosen(replace(separation(0.9), nested_auc=Estimate(0.9, 0.8, 0.95)), split_half_cosine=0.7)
+    assert all(gate.passed for gate in gates(whole, proof())) and steering_word(whole, proof())[0] == "strong"
+
+
 def values_of(chart, *fields) -> list[dict]:
     """The rows of a chart's data that have these fields."""
     rows = [row for values in chart.to_dict()["datasets"].values() for row in values]
@@ -185,6 +190,15 @@ def test_the_safe_range_is_shaded_within_the_axis_and_named_in_gaps():
     assert safe_label(none) == "no dose is safe"
     assert "no dose is safe" in drawn(kl_by_dose(none, PAPER, width=300))
     assert not [row for row in values_of(kl_by_dose(none, PAPER, width=300), "from") if "c0" not in row]
+
+
+def test_the_limits_are_within_the_frame_where_every_dose_is_cheap():
+    costs = tuple(replace(cost, kl_mean=0.01, kl_p95=0.02, nll_rise=-0.01) for cost in calibration().costs)
+    for chart, limit in ((kl_by_dose, 1.0), (nll_by_dose, 0.25)):
+        layers = chart(calibration(costs=costs), PAPER, width=300).to_dict()["layer"]
+        scales = [layer["encoding"].get("y", {}).get("scale") for layer in layers]
+        tops = [scale["domain"][1] for scale in scales if scale]
+        assert tops and min(tops) > limit
 
 
 def test_the_cost_charts_show_their_limits_and_survive_missing_numbers():
