@@ -50,7 +50,6 @@ class Standing:
         turned, dial = self.model.turned[self.trait], self.dial
         setting = Setting(layer or None, dial.mode, dial.positions, dial.unit)
         moved = replace(turned, dial=dial_at(dial.vectors, turned.advice, setting))
-        moved.dial.at(self._amounts[self.trait])
         self.model = replace(self.model, turned={**self.model.turned, self.trait: moved})
         return moved
 

@@ -15,7 +15,6 @@ from personascope.models.opening import open_engine
 from personascope.models.protocols import Generates, ReadsResiduals, ScoresReplies, Steered
 from personascope.neutral import neutral
 from personascope.steered_replies import Dial
-from personascope.steering import direction
 from personascope.steering_files import (
     Advice,
     advice,
@@ -88,7 +87,10 @@ def open_steered(
 
 
 def dial_at(vectors: Vectors, advised: Advice, setting: Setting) -> Dial:
-    """A dial at the layers that a setting names, or the advised one. Raises LayerError where the file lacks one."""
+    """A dial at the layers that a setting names, or the advised one.
+
+    Raises LayerError where the file lacks one, SteeringError or ArtifactError for a setting that makes no dose.
+    """
     every_layer = setting.layer == "all"
     if every_layer:
         layers = list(vectors.layers)
@@ -98,11 +100,11 @@ def dial_at(vectors: Vectors, advised: Advice, setting: Setting) -> Dial:
         layers = [layer_of_key(vectors, setting.layer)]
     else:
         layers = parse_layers(setting.layer)
-    for layer in layers:
-        direction(vectors, layer)
     measured = layers == [advised.layer] and setting.mode == "add" and setting.positions == "reply" and not every_layer
     safe = advised.safe if measured else None
-    return Dial(vectors, tuple(layers), setting.mode, setting.positions, setting.unit, every_layer, safe)
+    dial = Dial(vectors, tuple(layers), setting.mode, setting.positions, setting.unit, every_layer, safe)
+    dial.at(0.0)
+    return dial
 
 
 def known_trait(name: str) -> Trait | None:
@@ -140,8 +142,7 @@ def _first(engine: Engine, files: Files, setting: Setting) -> tuple[Turned, list
     """The dial that was asked for, calibrated if wanted, and notes."""
     vectors, told = _read(engine, files.vectors)
     advised = advice(vectors, files.vectors, files.analysis)
-    dial = dial_at(vectors, advised, setting)
-    dial.at(0.0)  # what cannot be placed shows before the minutes of a calibration
+    dial = dial_at(vectors, advised, setting)  # what cannot be placed shows before the minutes of a calibration
     if files.calibrate:
         advised, how = _calibrated(engine, vectors, files.vectors)
         dial = dial_at(vectors, advised, setting)
