@@ -119,6 +119,16 @@ def expected_cosine(trace: float, gap: float, *, n_high: int, n_low: int) -> flo
     return float(gap / np.sqrt(gap**2 + noise)) if gap > 0 else 0.0
 
 
+def cosines_by_layer(
+    one: Float[np.ndarray, "layer width"], other: Float[np.ndarray, "layer width"]
+) -> Float64[np.ndarray, " layer"]:
+    """Cosine between two directions, layer by layer; 0 where one of them has no length."""
+    first, second = one.astype(np.float64), other.astype(np.float64)
+    lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    cosines = np.divide((first * second).sum(axis=1), lengths, out=np.zeros(len(first)), where=lengths > 0)
+    return np.asarray(cosines, dtype=np.float64)
+
+
 def split_half_cosine(
     gram: Float64[np.ndarray, "sample sample"],
     high: Bool[np.ndarray, " sample"],

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import personascope
-from personascope.cli import analyze, check, extract, items, profile, steer, traits
+from personascope.cli import analyze, check, compare, extract, items, profile, steer, traits
 from personascope.cli.printing import Interrupted, print_error, print_stopped
 from personascope.cli.steer_command import SteerCommand
 from personascope.errors import UserError
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command(name="extract")(extract.extract)
 app.command(name="analyze")(analyze.analyze)
 app.command(name="check")(check.check)
+app.command(name="compare")(compare.compare)
 app.command(name="profile")(profile.profile)
 app.command(name="steer", cls=SteerCommand)(steer.steer)
 app.add_typer(traits.app, name="traits")

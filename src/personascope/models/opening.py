@@ -4,6 +4,7 @@ Knows every engine; nothing above it does.
 """
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -60,10 +61,25 @@ def open_engine(
 
 def toy_for(trait: Trait) -> ToyModel:
     """The toy engine, leaning fully high and low on the trait's instructions and matched replies."""
-    pairs = [*trait.instructions.extract, *trait.instructions.evaluate]
-    high = [*(pair.high for pair in pairs), *(reply.high for reply in trait.replies)]
-    low = [*(pair.low for pair in pairs), *(reply.low for reply in trait.replies)]
-    return ToyModel.for_instructions(high, low)
+    return ToyModel(leanings=toy_leanings(trait))
+
+
+def toy_leanings(trait: Trait) -> dict[str, float]:
+    """How the trait's own instructions and matched replies lean: fully."""
+    instructions = [*trait.instructions.extract, *trait.instructions.evaluate]
+    high = [*(pair.high for pair in instructions), *(reply.high for reply in trait.replies)]
+    low = [*(pair.low for pair in instructions), *(reply.low for reply in trait.replies)]
+    return dict.fromkeys(high, 1.0) | dict.fromkeys(low, -1.0)
+
+
+TRAINED_TOYS = {"toy": 0.0, "toy-high": 0.5, "toy-low": -0.5}
+"""By name: the leaning that a toy was trained to have when nothing is asked of it."""
+
+
+def trained_toy(name: str, traits: Sequence[Trait]) -> ToyModel:
+    """A toy of `TRAINED_TOYS` on the texts of several traits; its one planted direction is all of them."""
+    texts = dict(item for trait in traits for item in toy_leanings(trait).items())
+    return ToyModel(leanings=texts | {"": TRAINED_TOYS[name]}, name=name)
 
 
 def engine_for(

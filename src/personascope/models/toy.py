@@ -54,20 +54,23 @@ from personascope.models.toy_stream import PLANTED, Planted, Spread, Stream, poo
 from personascope.models.toy_words import mean_sign
 from personascope.steering import check_steered
 
+Leanings = Mapping[str, float]
+"""By whole text, from -1 (low) to 1 (high)."""
+
 
 class ToyModel:
     """An engine that generates, reads residuals and scores; `n_forwards` counts rows, a captured one once."""
 
     def __init__(
-        self, planted: Planted = PLANTED, *, seed: int = 0, leanings: Mapping[str, float] | None = None
+        self, planted: Planted = PLANTED, *, seed: int = 0, leanings: Leanings | None = None, name: str = "toy"
     ) -> None:
-        """`leanings` gives whole texts (instructions, replies) a leaning; LayerError if the planted layer is none."""
+        """`leanings` gives whole texts (instructions, "" for none, replies) a leaning; LayerError if there is no layer."""
         listed = dict(leanings or {})
         self.planted = planted
         self.n_forwards = 0
         self._stream = Stream(planted, seed, listed)
         revision = blake2b(repr((planted, seed, sorted(listed.items()))).encode(), digest_size=6).hexdigest()
-        self._spec = ModelSpec("toy", planted.n_layers, planted.width, "float32", revision)
+        self._spec = ModelSpec(name, planted.n_layers, planted.width, "float32", revision)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -132,8 +135,7 @@ class ToyModel:
         moves words from dull to bright and nothing else. At temperature 0 words that tie are told apart by the chat,
         not by the seed. Raises LayerError or SteeringError for a steering that cannot be placed.
         """
-        if layers is not None:
-            check_layers(layers, self.planted.n_layers)
+        check_layers([0] if layers is None else layers, self.planted.n_layers)
         rows = _rows(steering, len(chats), self._spec)
         replies = tuple(replies_drawn(self._stream, chats, sampling, seeds, rows))
         if listen is not None:
@@ -141,9 +143,8 @@ class ToyModel:
         if layers is not None:
             texts = [reply.text for reply in replies]
             return Generation(replies, self.residuals(chats, texts, layers=layers, steering=steering, tick=tick))
-        self.n_forwards += len(replies)
-        if tick is not None:
-            tick(float(len(replies)))
+        for _ in replies:
+            self._count(tick)
         return Generation(replies, None)
 
     def residuals(

@@ -1,0 +1,42 @@
+"""`personascope compare`: a base and models trained from it in, what the training did to the persona out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def compare(
+    base: Annotated[str, typer.Argument(help="Hub name, folder, smollm2-135m (default model) or toy.")],
+    tuned: Annotated[
+        list[str], typer.Argument(help="Models trained from it: PEFT adapters or checkpoints, by folder or Hub name.")
+    ],
+    traits: Annotated[
+        str, typer.Option(help="all, or some, as openness,evil; names of the catalogue or YAML files.")
+    ] = "all",
+    protocol: Annotated[
+        str,
+        typer.Option(help="Of the vectors: quick, standard or paper. Runs that are there are read, not made again."),
+    ] = "quick",
+    items: Annotated[str, typer.Option(help="own (shipped), a file, or a data set: hub:mirlab/TRAIT.")] = "own",
+    max_items: Annotated[
+        int | None, typer.Option(min=1, help="At most so many items of each trait; all if not given.")
+    ] = None,
+    save_dir: Annotated[Path, typer.Option("--save-dir", "-o", help="Where the files go.")] = Path("persona_analysis"),
+    seed: Annotated[int, typer.Option(min=0, help="Seed of sampling and intervals.")] = 0,
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    trust_remote_code: Annotated[bool, typer.Option(help="Run code that comes with the model.")] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="Print everything as JSON, one object a model.")] = False,
+) -> None:
+    """Compare a base with models trained from it: traits that moved, in activations, answers and replies.
+
+    The base's vectors are made (or read from the folder), both models answer the same questions and items, and each
+    trait's shift is told in persona gaps beside its null, its interval and vectors that stand for nothing.
+    """
+    from personascope.cli.compare_options import job_asked
+
+    job = job_asked(base, tuned, traits, (items, max_items), protocol=protocol, save_dir=save_dir, seed=seed)
+    # Torch and transformers take seconds to import; help and mistakes should not.
+    from personascope.cli.compare_job import run_compare
+
+    run_compare(job, precision=dtype, trust_remote_code=trust_remote_code, json_output=json_output)

@@ -1,0 +1,72 @@
+"""One comparison, from opened models to what the terminal shows.
+
+Apart from `compare`, so that help and mistakes need no torch.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from personascope.artifacts import finite, model_in_file_names, write_json
+from personascope.cli.bars import progress_bars
+from personascope.cli.compare_options import Job
+from personascope.cli.compare_tables import print_comparison
+from personascope.cli.printing import Interrupted
+from personascope.comparing import Comparison, Persona, Plan, compare, persona
+from personascope.comparison_file import comparison_as_json
+from personascope.gathering import Progress
+from personascope.models.opening import TRAINED_TOYS, open_engine, trained_toy
+from personascope.models.protocols import Engine
+from personascope.report.compare_page import write_comparison_page, write_comparison_picture
+
+
+def run_compare(job: Job, *, precision: str, trust_remote_code: bool, json_output: bool) -> None:
+    """Compare the base with each tuned model, write the files, and print what came of it."""
+    plan = Plan(job.traits, job.protocol, job.questionnaire, job.save_dir, job.seed)
+    try:
+        with progress_bars(leave=False) as progress:
+            base = _opened(job.base, job, precision, trust_remote_code)
+            known = persona(base, plan, own_vectors=True, progress=progress)
+        for name in job.tuned:
+            with progress_bars(leave=False) as progress:
+                tuned = _opened(name, job, precision, trust_remote_code)
+                found, files = _compared(base, known, tuned, plan, progress)
+            if json_output:
+                print(json.dumps(finite(comparison_as_json(found)), indent=1, ensure_ascii=False))
+            else:
+                print_comparison(found, files)
+    except KeyboardInterrupt as stop:
+        raise Interrupted("vectors that were finished are kept, the same command goes on from there") from stop
+
+
+def _opened(name: str, job: Job, precision: str, trust_remote_code: bool) -> Engine:
+    """The engine for a name; toy-high and toy-low are the toy as if trained towards a pole."""
+    if name in TRAINED_TOYS:
+        return trained_toy(name, job.traits)
+    return open_engine(name, None, precision=precision, trust_remote_code=trust_remote_code)
+
+
+def _compared(
+    base: Engine, known: Persona, tuned: Engine, plan: Plan, progress: Progress
+) -> tuple[Comparison, Mapping[str, Path]]:
+    """The comparison with one tuned model, and its files: what each is called and where it lies."""
+    found = compare(base, known, tuned, plan, progress=progress)
+    tick = progress("report", 1)
+    files = write_comparison(found, plan.save_dir)
+    tick(1)
+    return found, files
+
+
+def write_comparison(found: Comparison, folder: Path) -> Mapping[str, Path]:
+    """Write numbers, picture and page; what each is called and where it lies."""
+    names = [model_in_file_names(one.spec.name) for one in (found.base, found.tuned)]
+    stem = folder / f"{names[0]}_vs_{names[1]}"
+    files = {
+        "numbers": stem.with_name(f"{stem.name}_compare.json"),
+        "picture": stem.with_name(f"{stem.name}_compare.png"),
+        "report": stem.with_name(f"{stem.name}_compare.html"),
+    }
+    write_json(files["numbers"], comparison_as_json(found))
+    write_comparison_picture(files["picture"], found)
+    write_comparison_page(files["report"], found)
+    return files

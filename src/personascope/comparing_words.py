@@ -1,0 +1,150 @@
+"""What a comparison says, in plain words: which traits moved, by how much, and what must be doubted.
+
+    raised or lowered   the interval leaves 0 out, p holds after Holm's correction over traits, and neither vectors
+                        without the trait nor random ones of the same length tell the models as far apart
+    not shown           anything else
+
+Judges finished comparisons; knows no engine and no file.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from personascope.comparing import Comparison, Reading
+from personascope.questionnaire.profile_words import cautions as score_cautions
+from personascope.questionnaire.profile_words import change_verdicts, pole_words
+from personascope.shifts import FEWEST_CONTROLS, Shift
+from personascope.wording import counted, decimals, gain_text, has_interval, interval_text, joined, p_text
+
+READING_WORDS: dict[Reading, str] = {
+    "replies": "own replies",
+    "text": "text of the replies, as the base reads it",
+    "prompt": "last token before the reply",
+}
+N_EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Example:
+    """One question, what both models said, and how far apart that is along a trait's vector, in gaps."""
+
+    trait: str
+    question: str
+    base: str
+    tuned: str
+    shift: float
+
+
+def headline(found: Comparison) -> dict[str, Shift]:
+    """The shifts that the verdict goes by, the largest first."""
+    shifts = found.shifts[found.headline]
+    return dict(sorted(shifts.items(), key=lambda one: -abs(one[1].shift.value)))
+
+
+def verdict(found: Comparison) -> tuple[str, ...]:
+    """The comparison in a few sentences: traits that moved, those that did not, the scores, and how both agree."""
+    if found.identical:
+        return (
+            f"Nothing differs between {found.base.spec.name} and {found.tuned.spec.name}: the same replies to all "
+            f"{len(found.questions)} questions, the same residual stream, the same answers to every item.",
+        )
+    shifts = headline(found)
+    moved = {name: one for name, one in shifts.items() if one.moved != "not shown"}
+    sentences = [_moved(name, one) for name, one in moved.items()]
+    sentences.append(_rest([name for name in shifts if name not in moved], bool(moved)))
+    sentences += [told for told in (_unspecific(shifts),) if told]
+    sentences += [f"By the questionnaire: {told}" for told in change_verdicts(found.answers, 0)]
+    return tuple(filter(None, (*sentences, together_told(found))))
+
+
+def _moved(trait: str, one: Shift) -> str:
+    pole = 0 if one.moved == "raised" else 1
+    words = pole_words(trait)
+    more = f"More {words[pole]} ({trait})" if words else f"{trait.capitalize()} is {one.moved}"
+    return f"{more}: {gain_text(one.shift)} persona gaps."
+
+
+def _rest(still: Sequence[str], some_moved: bool) -> str:
+    if not still:
+        return ""
+    if not some_moved:
+        return "No trait moved beyond noise."
+    return f"No other trait moved beyond noise ({joined(still)})."
+
+
+def _unspecific(shifts: dict[str, Shift]) -> str:
+    """Traits that moved clearly, but no further than vectors that stand for nothing."""
+    names = [
+        f"{name} {gain_text(one.shift)}, where 95 % of vectors without a trait stay below {decimals(one.band)}"
+        for name, one in shifts.items()
+        if one.moved == "not shown" and one.p_holm <= 0.05 and has_interval(one.shift) and one.n_shuffled
+    ]
+    if not names:
+        return ""
+    return f"Changed, but no further than along vectors that stand for nothing: {'; '.join(names)}."
+
+
+def together_told(found: Comparison) -> str:
+    """How shifts and score changes go together over traits; nothing where too few traits were both read and asked."""
+    one = found.together.pearson
+    if not np.isfinite(one.value):
+        return ""
+    return (
+        f"Over {found.together.n_traits} traits, shifts and score changes correlate with r = {decimals(one.value)} "
+        f"{interval_text(one)} (rank correlation {decimals(found.together.spearman)})."
+    )
+
+
+def control_text(one: Shift) -> str:
+    """The share of vectors without the trait that do as much, with what 95 % of them stay below."""
+    return f"{p_text(one.p_shuffled)} (band {decimals(one.band)})" if one.n_shuffled else "none"
+
+
+def cosine_text(found: Comparison, trait: str) -> str:
+    """The cosine of a trait's vectors in both models at the headline's layer, with what noise alone leaves."""
+    if trait not in found.cosines:
+        return ""
+    at = found.layers.index(found.shifts[found.headline][trait].layer)
+    one = found.cosines[trait]
+    return f"{decimals(float(one.cosine[at]))} ({decimals(float(one.ceiling[at]))})"
+
+
+def cautions(found: Comparison) -> tuple[str, ...]:
+    """What must be doubted, each a whole sentence."""
+    shifts = found.shifts[found.headline]
+    fewest = min(one.n_shuffled for one in shifts.values())
+    told = []
+    if fewest < FEWEST_CONTROLS:
+        told.append(
+            f"Only {counted(fewest, 'vector')} without a trait could be made, too few to call anything shown: "
+            "compare more traits, or take --protocol standard."
+        )
+    empty = len(found.questions) - min(one.n_questions for one in shifts.values())
+    if empty:
+        told.append(f"{counted(empty, 'question')} without a reply of both models were left out.")
+    return (*told, *found.notes, *(line for line in score_cautions(found.answers) if line not in found.notes))
+
+
+def examples(found: Comparison) -> tuple[Example, ...]:
+    """The questions at which the traits that moved (else the one that moved most) differ most, in their direction."""
+    shifts = headline(found)
+    names = [name for name, one in shifts.items() if one.moved != "not shown"] or list(shifts)[:1]
+    return tuple(example for name in names for example in _examples(found, name, shifts[name]))
+
+
+def _examples(found: Comparison, trait: str, one: Shift) -> list[Example]:
+    values = found.by_question[trait]
+    towards = np.sign(one.shift.value) * np.nan_to_num(values, nan=-np.inf if one.shift.value > 0 else np.inf)
+    best = [int(at) for at in np.argsort(-towards)[:N_EXAMPLES] if np.isfinite(values[at])]
+    return [
+        Example(
+            trait,
+            found.questions[at][1],
+            found.base.spoken.replies[at].text,
+            found.tuned.spoken.replies[at].text,
+            float(values[at]),
+        )
+        for at in best
+    ]

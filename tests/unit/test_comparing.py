@@ -1,0 +1,128 @@
+"""Two models compared, on the toy: the planted leaning is found, a model beside itself shows nothing."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from personascope.comparing import Comparison, Plan, compare, persona, rulers_of
+from personascope.comparing_words import cautions, examples, verdict
+from personascope.comparison_file import comparison_as_json
+from personascope.errors import ContrastError
+from personascope.models.opening import trained_toy
+from personascope.models.toy import ToyModel
+from personascope.models.toy_stream import Planted
+from personascope.prompts import PROTOCOLS
+from personascope.questionnaire.item_files import load_items
+from personascope.questionnaire.items import at_most
+from personascope.shifts import shifts
+from personascope.traits import load_trait
+
+TRAITS = tuple(load_trait(name) for name in ("extraversion", "agreeableness", "evil", "narcissism", "neuroticism",
+                                             "psychopathy", "sycophancy"))  # fmt: skip
+
+
+def quiet(_what, _total):
+    return lambda _done: None
+
+
+def plan(folder: Path, *, seed: int = 0, traits=TRAITS) -> Plan:
+    return Plan(traits, PROTOCOLS["quick"], at_most(load_items("own"), 6), folder, seed)
+
+
+def compared(folder: Path, tuned: str) -> Comparison:
+    """A trained toy beside the plain one."""
+    base = trained_toy("toy", TRAITS)
+    known = persona(base, plan(folder), own_vectors=True, progress=quiet)
+    return compare(base, known, trained_toy(tuned, TRAITS), plan(folder), progress=quiet)
+
+
+@pytest.fixture(scope="module")
+def raised(tmp_path_factory) -> Comparison:
+    return compared(tmp_path_factory.mktemp("raised"), "toy-high")
+
+
+def test_a_toy_trained_to_lean_is_raised_by_what_was_planted(raised):
+    """The leaning goes from 0 to 0.5, a quarter of the way between the poles, along the planted direction."""
+    toy = trained_toy("toy", TRAITS)
+    at_truth = {name: one for name, one in raised.shifts["replies"].items() if one.layer == 7}
+    assert len(at_truth) >= 5
+    for name, one in at_truth.items():
+        vector = raised.base.vectors[name].vectors.raw[7].astype(np.float64)
+        expected = 0.25 * toy.gap(7) * (toy.planted_direction(7) @ vector) / (vector @ vector)
+        assert one.shift.low - 0.05 <= expected <= one.shift.high + 0.05
+        assert one.moved == "raised"
+        assert raised.shifts["prompt"][name].shift.value == pytest.approx(expected, abs=0.02)
+
+
+def test_the_other_pole_is_lowered(tmp_path):
+    found = compared(tmp_path, "toy-low")
+    assert {one.moved for one in found.shifts["replies"].values() if one.layer == 7} == {"lowered"}
+    assert any(sentence.startswith("More reserved (extraversion): −0.1") for sentence in verdict(found))
+
+
+def test_a_copy_of_the_base_is_reported_as_unchanged(tmp_path):
+    found = compared(tmp_path, "toy")
+    assert found.identical
+    (told,) = verdict(found)
+    assert told.startswith("Nothing differs between toy and toy: the same replies to all 140 questions")
+    assert all(not np.any(values) for values in found.by_question.values())
+
+
+def test_the_base_beside_itself_with_other_noise_shows_no_more_than_chance(raised, tmp_path):
+    """Over 20 seeds: families with a finding at most 5 % and its error, intervals that hold 0 near 95 %."""
+    toy, rulers = trained_toy("toy", TRAITS), rulers_of(raised.base, seed=0)
+    families, held, moved = [], [], 0
+    for seed in range(20):
+        one, other = (
+            persona(toy, plan(tmp_path, seed=100 + 2 * seed + at), own_vectors=False, progress=quiet).spoken.residuals
+            for at in range(2)
+        )
+        difference = other.reply_mean.astype(np.float64) - one.reply_mean
+        found = shifts(difference, range(toy.spec.n_layers), rulers, seed=seed).values()
+        families.append(min(one.p_holm for one in found) <= 0.05)
+        held += [one.shift.low <= 0 <= one.shift.high for one in found]
+        moved += sum(one.moved != "not shown" for one in found)
+    assert sum(families) <= 3
+    assert np.mean(held) >= 0.9
+    assert moved <= 1
+
+
+def test_what_differs_most_is_shown_in_the_direction_of_the_shift(raised):
+    shown = examples(raised)
+    assert len(shown) == 3 * sum(one.moved != "not shown" for one in raised.shifts["replies"].values())
+    first = [one.shift for one in shown[:3]]
+    assert first == sorted(first, reverse=True)
+    assert first[0] == max(raised.by_question[shown[0].trait])
+
+
+def test_the_file_holds_every_number_and_every_reply(raised):
+    told = comparison_as_json(raised)
+    assert told["kind"] == "comparison"
+    assert set(told["shifts"]) == {"replies", "text", "prompt"}
+    assert told["shifts"]["replies"]["evil"]["moved"] == raised.shifts["replies"]["evil"].moved
+    assert len(told["replies"]) == 140
+    assert len(told["made_from"]) == 2 * len(TRAITS)
+
+
+def test_models_of_another_width_are_compared_by_scores_and_texts(tmp_path):
+    base = trained_toy("toy", TRAITS)
+    known = persona(base, plan(tmp_path), own_vectors=True, progress=quiet)
+    wide = ToyModel(Planted(width=48), name="narrow")
+    found = compare(base, known, wide, plan(tmp_path), progress=quiet)
+    assert (found.headline, set(found.shifts), found.cosines) == ("text", {"text"}, {})
+    assert any("Vectors cannot be shared: toy has 12 layers of width 64, narrow 12 of 48" in x for x in cautions(found))
+    assert set(found.answers.changes[0]) >= {"openness", "psychopathy"}
+
+
+def test_one_trait_has_too_few_controls_and_says_so(tmp_path):
+    base = trained_toy("toy", TRAITS[:1])
+    known = persona(base, plan(tmp_path, traits=TRAITS[:1]), own_vectors=True, progress=quiet)
+    found = compare(base, known, trained_toy("toy-high", TRAITS[:1]), plan(tmp_path, traits=TRAITS[:1]), progress=quiet)
+    assert found.shifts["replies"]["extraversion"].moved == "not shown"
+    assert any("too few to call anything shown" in line and "--protocol standard" in line for line in cautions(found))
+
+
+def test_too_few_questions_are_an_error(tmp_path):
+    with pytest.raises(ContrastError, match="too few to compare models on"):
+        persona(trained_toy("toy", ()), plan(tmp_path, traits=()), own_vectors=True, progress=quiet)
