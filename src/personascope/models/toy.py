@@ -64,7 +64,7 @@ class ToyModel:
     def __init__(
         self, planted: Planted = PLANTED, *, seed: int = 0, leanings: Leanings | None = None, name: str = "toy"
     ) -> None:
-        """`leanings` gives whole texts (instructions, "" for none, replies) a leaning; LayerError if there is no layer."""
+        """`leanings` gives whole texts (instructions, "" for none, replies) a leaning; LayerError for no layer."""
         listed = dict(leanings or {})
         self.planted = planted
         self.n_forwards = 0
