@@ -20,8 +20,8 @@ from personascope.wording import counted, decimals, gain_text, has_interval, int
 
 READING_WORDS: dict[Reading, str] = {
     "replies": "own replies",
-    "text": "text of the replies, as the base reads it",
-    "prompt": "last token before the reply",
+    "text": "their text, read by the base",
+    "prompt": "last token of the prompt",
 }
 N_EXAMPLES = 3
 

@@ -1,6 +1,6 @@
 """What the terminal shows of a comparison: the verdict, a table of shifts, two replies, and what must be doubted."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rich import box
@@ -43,41 +43,53 @@ KEY = (
 )
 
 
-def _tables(console: Console, found: Comparison) -> list[Table]:
-    """One table, or two where the terminal is narrow."""
-    whole = _table(found, shifts=True, rest=True)
-    if Measurement.get(console, console.options.update(max_width=_ENDLESS), whole).maximum <= console.width:
-        return [whole]
-    return [_table(found, shifts=True, rest=False), _table(found, shifts=False, rest=True)]
+Block = Callable[[Comparison, str], Mapping[str, str]]
+"""Some columns of the table: heading and cell of a trait."""
 
 
-def _table(found: Comparison, *, shifts: bool, rest: bool) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("trait", no_wrap=True)
-    others = [reading for reading in found.shifts if reading != found.headline]
-    heads = (
-        ["layer", f"shift in\n{READING_WORDS[found.headline].split(',')[0]}", "p,\nHolm", "p, rela-\nbelled", "moved"]
-        if shifts
-        else []
-    )
-    heads += [*(_SHORT[reading] for reading in others), "P(high)", "cosine\n(if same)"] if rest else []
-    for head in heads:
-        table.add_column(head, justify="right", no_wrap=True)
+def _headline(found: Comparison, trait: str) -> dict[str, str]:
+    one = found.shifts[found.headline][trait]
+    shift = f"shift in\n{READING_WORDS[found.headline].split(',')[0]}"
+    told = {"layer": str(one.layer), shift: gain_text(one.shift)}
+    return told | {"p,\nHolm": p_text(one.p_holm), "p, rela-\nbelled": p_text(one.p_shuffled), "moved": one.moved}
+
+
+def _other_readings(found: Comparison, trait: str) -> dict[str, str]:
+    return {
+        _SHORT[reading]: gain_text(shifts[trait].shift)
+        for reading, shifts in found.shifts.items()
+        if reading != found.headline
+    }
+
+
+def _scores(found: Comparison, trait: str) -> dict[str, str]:
     (changes,) = found.answers.changes
-    for name, one in headline(found).items():
-        cells = (
-            [str(one.layer), gain_text(one.shift), p_text(one.p_holm), p_text(one.p_shuffled), one.moved]
-            if shifts
-            else []
-        )
-        if rest:
-            cells += [gain_text(found.shifts[reading][name].shift) for reading in others]
-            cells += [gain_text(changes[name], 3) if name in changes else "", cosine_text(found, name)]
-        table.add_row(name, *cells, style="bold" if one.moved != "not shown" else None)
-    return table
+    score = gain_text(changes[trait], 3) if trait in changes else ""
+    return {"P(high)": score, "cosine\n(if same)": cosine_text(found, trait)}
 
 
 _SHORT = {"replies": "own replies", "text": "as the base\nreads them", "prompt": "before the\nreply"}
+
+
+def _tables(console: Console, found: Comparison) -> list[Table]:
+    """One table, or several where the terminal is narrow."""
+    blocks = (_headline, _other_readings, _scores)
+    whole = _table(found, blocks)
+    if Measurement.get(console, console.options.update(max_width=_ENDLESS), whole).maximum <= console.width:
+        return [whole]
+    return [_table(found, [block]) for block in blocks if block(found, next(iter(headline(found))))]
+
+
+def _table(found: Comparison, blocks: Sequence[Block]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    rows = {name: {k: v for block in blocks for k, v in block(found, name).items()} for name in headline(found)}
+    table.add_column("trait", no_wrap=True)
+    for head in next(iter(rows.values())):
+        table.add_column(head, justify="right", no_wrap=True)
+    for name, cells in rows.items():
+        moved = found.shifts[found.headline][name].moved
+        table.add_row(name, *cells.values(), style="bold" if moved != "not shown" else None)
+    return table
 
 
 def _print_example(console: Console, found: Comparison) -> None:
