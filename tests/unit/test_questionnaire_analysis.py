@@ -23,7 +23,7 @@ from personascope.prompts import with_samples
 from personascope.questionnaire.analysis import VectorOnTrial, analyse, analysis_as_json
 from personascope.questionnaire.analysis_words import why_not_shown
 from personascope.questionnaire.asking import Likelihoods, answers_of, ask, keys_of, likelihoods, present
-from personascope.questionnaire.damage import Choice, choices_from_file, measure_damage, own_choices
+from personascope.questionnaire.damage import TwoChoice, choices_from_file, measure_damage, own_choices
 from personascope.questionnaire.item_vectors import agreement, asked_items, contrast_from_items, halves
 from personascope.questionnaire.items import Item, Questionnaire, situational
 from personascope.questionnaire.scoring import p_high
@@ -41,7 +41,7 @@ from personascope.steering_files import gathered_behind
 from personascope.traits import load_trait
 
 TRAIT = load_trait(RISES)
-CHOICES = [Choice("What then?", "the sunny day", "the gloomy day"), Choice("And?", "we plan", "we plan")]
+CHOICES = [TwoChoice("What then?", "the sunny day", "the gloomy day"), TwoChoice("And?", "we plan", "we plan")]
 
 
 def quiet(_what, _total):
@@ -206,7 +206,7 @@ def test_choices_of_a_file_in_ours_and_in_piqas_layout(tmp_path):
     piqa = tmp_path / "piqa.jsonl"
     piqa.write_text('{"goal": "g", "sol1": "a", "sol2": "b"}\n{"goal": "h", "sol1": "c", "sol2": "d"}\n')
     piqa.with_name("piqa_labels.txt").write_text("0\n1\n")
-    assert choices_from_file(piqa) == (Choice("g", "a", "b"), Choice("h", "d", "c"))
+    assert choices_from_file(piqa) == (TwoChoice("g", "a", "b"), TwoChoice("h", "d", "c"))
 
 
 @pytest.mark.parametrize(

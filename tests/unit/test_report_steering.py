@@ -23,7 +23,7 @@ from personascope.report.dose_charts import kl_by_dose, nll_by_dose, safe_label,
 from personascope.report.look import PAPER
 from personascope.report.page import page, write_picture
 from personascope.report.steering_charts import RANDOM, SHUFFLED, dose_response, unseen_texts
-from personascope.report.steering_section import gates, steering_section, steering_specs
+from personascope.report.steering_section import gate_rows, steering_section, steering_specs
 from personascope.report.words import STEERING_GLOSSARY
 from personascope.separation import Estimate
 from personascope.steered_samples import PROMPTS, SampledDose, SteeredSamples, n_samples, sampled_rhos, steered_samples
@@ -128,7 +128,7 @@ FAULTS = [
 def test_the_table_of_gates_agrees_with_the_word(peak, layer, changes):
     whole, proven = with_chosen(separation(peak), **layer), proof(**changes)
     word, failed = steering_word(whole, proven)
-    shown = gates(whole, proven)
+    shown = gate_rows(whole, proven)
     assert len([gate for gate in shown if not gate.passed]) == len(failed)
     assert all(gate.passed for gate in shown) == (word == "strong")
     assert "nan" not in " ".join(gate.found for gate in shown)
@@ -136,12 +136,12 @@ def test_the_table_of_gates_agrees_with_the_word(peak, layer, changes):
 
 def test_a_missing_interval_of_the_reading_passes_no_gate():
     whole = replace(separation(0.9), nested_auc=alone(0.9))
-    assert [gate.passed for gate in gates(whole, proof())] == [False, *[True] * 9]
+    assert [gate.passed for gate in gate_rows(whole, proof())] == [False, *[True] * 9]
 
 
 def test_the_gates_are_passed_at_their_limits():
     whole = with_chosen(replace(separation(0.9), nested_auc=Estimate(0.9, 0.8, 0.95)), split_half_cosine=0.7)
-    assert all(gate.passed for gate in gates(whole, proof())) and steering_word(whole, proof())[0] == "strong"
+    assert all(gate.passed for gate in gate_rows(whole, proof())) and steering_word(whole, proof())[0] == "strong"
 
 
 def values_of(chart, *fields) -> list[dict]:
