@@ -9,9 +9,7 @@ from personascope.questionnaire.analysis import VectorOnTrial, analyse
 from personascope.questionnaire.asking import likelihoods, present
 from personascope.questionnaire.damage import TwoChoice
 from personascope.questionnaire.item_vectors import asked_items, contrast_from_items, halves
-from personascope.questionnaire.steered_scores import (
-    Asked,
-)
+from personascope.questionnaire.steered_scores import Asked
 from personascope.steering_files import gathered_behind
 from personascope.traits import load_trait
 

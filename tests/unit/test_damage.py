@@ -10,9 +10,7 @@ from personascope.calibration import at_rho
 from personascope.errors import ItemError
 from personascope.models.toy import ToyModel
 from personascope.questionnaire.damage import TwoChoice, choices_from_file, measure_damage, own_choices
-from personascope.questionnaire.steered_scores import (
-    DOSES,
-)
+from personascope.questionnaire.steered_scores import DOSES
 
 
 def test_damage_at_dose_0_is_none_at_all(found):
