@@ -18,7 +18,7 @@ TIERS = (
         "directions", "separation", "crossed", "layer_reading", "reading", "readers", "baselines", "uncertainty",
         "relabelling", "transfer",
         "text_measures", "wording", "evidence", "verdict", "window",
-        "dose_response", "steering_proof", "shifts",
+        "dose_response", "steering_gates", "steering_proof", "shifts",
         "questionnaire.scoring", "questionnaire.comparison",
     },
     {

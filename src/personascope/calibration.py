@@ -17,6 +17,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from personascope.directions import slopes_along
 from personascope.dose_response import kl_growth, per_root_nat, token_means
 from personascope.errors import ContrastError
 from personascope.gathering import Progress
@@ -24,8 +25,8 @@ from personascope.models.protocols import Chat, Generates, Sampling, ScoresRepli
 from personascope.neutral import neutral
 from personascope.reading import candidate_positions
 from personascope.rollouts import Rollout
-from personascope.steering import gaps, residual_norm, steering
-from personascope.vectors import Vectors, unit
+from personascope.steering import direction, gaps, residual_norm, steering
+from personascope.vectors import Vectors
 
 DOSES = (-0.4, -0.3, -0.2, -0.1, -0.05, 0.05, 0.1, 0.2, 0.3, 0.4)
 """rho. Beyond 0.4 models of any size we know of wrote nonsense (science: inverted U)."""
@@ -217,8 +218,8 @@ def at_rho(vectors: Vectors, layer: int, rho: float) -> Steering:
 
 def slope_along(vectors: Vectors, layer: int, gradient: Float64[np.ndarray, " width"]) -> float:
     """The slope of S by rho along the trait's direction at a layer, from the gradient there."""
-    direction = unit(vectors.raw[vectors.layers.index(layer)])
-    return float(gradient @ direction) * residual_norm(vectors, layer)
+    own = direction(vectors, layer).astype(np.float64)
+    return float(slopes_along(gradient, own[None], length=residual_norm(vectors, layer))[0])
 
 
 def balanced(rollouts: Sequence[Rollout], most_questions: int) -> list[Rollout]:

@@ -196,6 +196,16 @@ def pair_cosines(
     return np.array([cosines[a, b] for a, b in combinations(range(len(groups)), 2)])
 
 
+def slopes_along(
+    gradients: Float64[np.ndarray, "*of width"], family: Float64[np.ndarray, "vector width"], *, length: float
+) -> Float64[np.ndarray, "*of vector"]:
+    """Slope of each thing a gradient is of, along each vector of a family, all brought to one length.
+
+    At the mean norm of a token's residual it is the slope by rho. A vector's own length does not matter.
+    """
+    return np.asarray(gradients @ (family / np.linalg.norm(family, axis=1, keepdims=True)).T * length)
+
+
 def top_dimension_energy(direction: Float64[np.ndarray, " width"]) -> float:
     """Share of a direction's squared length that lies in its largest coordinate: near 1 is a massive activation."""
     squares = direction**2

@@ -18,6 +18,7 @@ from jaxtyping import Float64
 
 from personascope.calibration import MOST_QUESTIONS, Engine, asked_plainly, at_rho, balanced, weights_of
 from personascope.control_directions import ControlFamilies, control_families
+from personascope.directions import slopes_along
 from personascope.dose_response import over_questions, propensity, token_means
 from personascope.gathering import Gathered, Progress
 from personascope.models.protocols import Steered, Steering, Tick
@@ -120,16 +121,15 @@ def _slopes(engine: Engine, vectors: Vectors, layer: int, rows: Sequence[Rollout
     gradient = engine.sensitivity(
         asked_plainly(rows), [row.reply for row in rows], weights=weights_of(rows), layers=[layer], most_tokens=TOKENS
     )[0].astype(np.float64)
-    norm = residual_norm(vectors, layer)
-
-    def along(family: Float64[np.ndarray, "vector width"]) -> Float64[np.ndarray, " vector"]:
-        return np.asarray(family @ gradient / np.linalg.norm(family, axis=1) * norm)
-
     raw = direction(vectors, layer).astype(np.float64)
+    own_slope, shuffled, random = (
+        slopes_along(gradient, family, length=residual_norm(vectors, layer))
+        for family in (raw[None], families.shuffled, families.random)
+    )
     swapped, own = families.swapped @ gradient, float(raw @ gradient)
     reached = int((swapped >= own - 1e-6 * abs(own)).sum())
     p = reached / len(swapped) if families.exhaustive else (1 + reached) / (1 + len(swapped))
-    return Slopes(float(along(raw[None])[0]), along(families.shuffled), along(families.random), p)
+    return Slopes(float(own_slope[0]), shuffled, random, p)
 
 
 def _scorable(rollouts: Sequence[Rollout]) -> list[Rollout]:

@@ -99,6 +99,12 @@ def rho(vectors: Vectors, layer: int, strength: float) -> float:
     return strength * float(np.linalg.norm(direction(vectors, layer))) / residual_norm(vectors, layer)
 
 
+def gaps_per_rho(rhos: Sequence[float], strengths: Sequence[float]) -> float:
+    """How many persona gaps a dose of rho 1 is, told by the same doses in both units; the largest of them counts."""
+    largest = max(range(len(rhos)), key=lambda at: abs(rhos[at]))
+    return strengths[largest] / rhos[largest]
+
+
 def residual_norm(vectors: Vectors, layer: int) -> float:
     """Mean norm of a token's residual at the layer, as told by the file. Raises ArtifactError where it is not."""
     norm = vectors.metadata["layers"].get(str(layer), {}).get("residual_norm")

@@ -27,16 +27,12 @@ from personascope.dose_response import (
     slope_estimate,
 )
 from personascope.errors import SteeringError
+from personascope.evidence import chosen_reading
 from personascope.separation import Estimate, Separation
-from personascope.wording import decimals, p_text
+from personascope.steering_gates import ALPHA, STABLE_HALVES, STRONG_AUC, USABLE_AUC, Gate, failure
 
 LINEAR_RHO = 0.2
 """Doses up to here make the slope: S is near to linear and KL to quadratic there."""
-STRONG_AUC = 0.80
-USABLE_AUC = 0.65
-"""What the lower end of the nested held-out AUC's interval must reach."""
-STABLE_HALVES = 0.70
-ALPHA = 0.05
 SteeringWord = Literal["strong", "usable", "read-only", "unsupported"]
 _SAME_DOSE = 1e-9
 
@@ -184,70 +180,37 @@ def steering_word(separation: Separation, proof: SteeringProof | None) -> tuple[
         unsupported  does not read, whatever it steers
     NaN passes no gate. p < 0.05 implies that more than 95 % of the controls are beaten, so strong includes usable.
     """
-    steering, more = _steering_failures(proof)
-    failed = (*_reading_failures(separation), *steering, *more)
+    judged = gates(separation, proof)
+    unproven = ("no dose-response was measured",) if proof is None else ()
+    failed = (*(failure(gate) for gate in judged if not gate.passed), *unproven)
     if not separation.nested_auc.low >= USABLE_AUC:
         return "unsupported", failed
-    if steering:
+    if unproven or not all(gate.passed for gate in judged if gate.part == "steering"):
         return "read-only", failed
     return ("usable" if failed else "strong"), failed
 
 
-def _reading_failures(separation: Separation) -> list[str]:
-    """The gates of reading that are not passed, for "strong"."""
-    chosen = next(each for each in separation.readings if each.layer == separation.chosen_layer)
-    low, failed = separation.nested_auc.low, []
-    if np.isnan(low):
-        failed.append("interval of the held-out AUC not available")
-    elif low < STRONG_AUC:
-        gate = USABLE_AUC if low < USABLE_AUC else STRONG_AUC
-        failed.append(f"lower end of the held-out AUC {_told(low, gate)}, below {gate:.2f}")
-    if np.isnan(chosen.split_half_cosine):
-        failed.append("split-half cosine not available")
-    elif chosen.split_half_cosine < STABLE_HALVES:
-        failed.append(f"split-half cosine {_told(chosen.split_half_cosine, STABLE_HALVES)}, below {STABLE_HALVES:.2f}")
-    if np.isnan(chosen.pair_cosine_min):
-        failed.append("lowest pair cosine not available: it needs two instruction pairs")
-    elif chosen.pair_cosine_min <= 0:
-        failed.append(f"lowest pair cosine {_told(chosen.pair_cosine_min, 0.0)}, not above 0")
-    return failed
+def gates(separation: Separation, proof: SteeringProof | None) -> tuple[Gate, ...]:
+    """The gates of "strong": those of reading and, where a proof is there, those of steering."""
+    chosen, low = chosen_reading(separation), separation.nested_auc.low
+    halves, pairs = chosen.split_half_cosine, chosen.pair_cosine_min
+    reading = (
+        Gate("auc", low, low >= STRONG_AUC, "reading"),
+        Gate("halves", halves, halves >= STABLE_HALVES, "reading"),
+        Gate("pairs", pairs, pairs > 0, "reading"),
+    )
+    return reading if proof is None else (*reading, *_steering_gates(proof))
 
 
-def _steering_failures(proof: SteeringProof | None) -> tuple[list[str], list[str]]:
-    """The gates of steering that are not passed: those of "usable", and those that "strong" asks beside."""
-    if proof is None:
-        return ["no dose-response was measured"], []
-    at_norm: list[str] = []
-    more: list[str] = []
-    if not proof.slope.value > 0:
-        told = "not available" if np.isnan(proof.slope.value) else f"{_told(proof.slope.value, 0.0)}, not above 0"
-        at_norm.append(f"slope of the dose-response {told}")
-    for failed, matched, p, kind, n in (
-        (at_norm, "norm", proof.p_shuffled, "shuffled-label", proof.n_shuffled),
-        (at_norm, "norm", proof.p_random, "random", proof.n_random),
-        (more, "KL", proof.p_shuffled_kl, "shuffled-label", proof.n_shuffled_kl),
-        (more, "KL", proof.p_random_kl, "random", proof.n_random_kl),
-    ):
-        if not p < ALPHA:
-            failed.append(_p_failure(p, f"{n} {kind} vectors at equal {matched}", n))
-    if not proof.p_swapped < ALPHA:
-        told = "not available" if np.isnan(proof.p_swapped) else f"p = {p_text(proof.p_swapped)}, not below {ALPHA:.2f}"
-        at_norm.append(f"slope with the poles of whole instruction pairs swapped: {told}")
-    if not proof.both_signs:
-        more.append("the effect is not shown to turn round with the sign of the dose")
-    return at_norm, more
-
-
-def _p_failure(p: float, against: str, n: int) -> str:
-    if n == 0:
-        return f"slope not compared with any {against.removeprefix('0 ')}"
-    if np.isnan(p):
-        return f"slope against {against} not available"
-    few = f" ({n} are too few for that)" if 1 / (n + 1) >= ALPHA else ""
-    return f"slope against {against}: p = {p_text(p)}, not below {ALPHA:.2f}{few}"
-
-
-def _told(value: float, gate: float) -> str:
-    """The number with two decimals, or as many more (to six) as tell it from the gate."""
-    places = next((n for n in range(2, 7) if round(value, n) != gate), 2)
-    return decimals(value, places)
+def _steering_gates(proof: SteeringProof) -> tuple[Gate, ...]:
+    slope_found, p_swapped = proof.slope.value, proof.p_swapped
+    p_kl, p_random_kl = proof.p_shuffled_kl, proof.p_random_kl
+    return (
+        Gate("slope", slope_found, slope_found > 0, "steering"),
+        Gate("shuffled", proof.p_shuffled, proof.p_shuffled < ALPHA, "steering", proof.n_shuffled),
+        Gate("random", proof.p_random, proof.p_random < ALPHA, "steering", proof.n_random),
+        Gate("swapped", p_swapped, p_swapped < ALPHA, "steering"),
+        Gate("shuffled at equal KL", p_kl, p_kl < ALPHA, "strong steering", proof.n_shuffled_kl),
+        Gate("random at equal KL", p_random_kl, p_random_kl < ALPHA, "strong steering", proof.n_random_kl),
+        Gate("signs", float(proof.both_signs), proof.both_signs, "strong steering"),
+    )

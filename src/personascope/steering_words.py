@@ -10,9 +10,10 @@ import numpy as np
 from personascope.calibration import DOSES, MOST_KL, MOST_NLL_RISE, Calibration
 from personascope.proving import Arms, Trial
 from personascope.steered_samples import MOST_TIMES, SampledDose, SteeredSamples, is_broken, sound_range
+from personascope.steering import gaps_per_rho
 from personascope.steering_proof import SteeringWord
 from personascope.trying import Tried
-from personascope.wording import decimals, gain_text, joined, p_text, signed, with_interval
+from personascope.wording import decimals, gain_text, joined, p_text, rho_range, signed, with_interval
 
 _MEANING: dict[SteeringWord, str] = {
     "strong": "The vector reads the trait and causes it, against every control.",
@@ -59,14 +60,12 @@ def steering_told(tried: Tried) -> SteeringTold:
 
 def safe_text(calibration: Calibration) -> str:
     """The safe range in gaps and rho, as in `−2.93 to +2.23 (rho −0.24 to +0.18)`."""
-    low, high = calibration.safe
-    strengths = [signed(rho * gaps_per_rho(calibration)) for rho in (low, high)]
-    return f"{strengths[0]} to {strengths[1]} (rho {signed(low)} to {signed(high)})"
+    return rho_range(calibration.safe, gaps_at_rho_1(calibration))
 
 
-def gaps_per_rho(calibration: Calibration) -> float:
+def gaps_at_rho_1(calibration: Calibration) -> float:
     """How many persona gaps a dose of rho 1 is at the steering layer."""
-    return calibration.costs[-1].strength / calibration.costs[-1].rho
+    return gaps_per_rho([cost.rho for cost in calibration.costs], [cost.strength for cost in calibration.costs])
 
 
 def _trial(tried: Tried) -> str:

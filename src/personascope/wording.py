@@ -60,6 +60,16 @@ def p_text(p: float) -> str:
     return decimals(p, 2 if p >= 0.2 else 3)
 
 
+def rho_range(ends: tuple[float, float], gaps_per_rho: float, *, places: int = 2, to: str = "to") -> str:
+    """A range of doses in persona gaps and in rho, as in `−2.93 to +2.23 (rho −0.24 to +0.18)`.
+
+    `places` are the decimals of gaps; rho has two.
+    """
+    low, high = ends
+    in_gaps = f"{signed(low * gaps_per_rho, places)} {to} {signed(high * gaps_per_rho, places)}"
+    return f"{in_gaps} (rho {signed(low)} {to} {signed(high)})"
+
+
 def joined(parts: Sequence[str]) -> str:
     """The parts as an English list: `a`, `a and b`, `a, b and c`."""
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

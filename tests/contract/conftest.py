@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 from engines import ENGINES, RELATIVE_TOLERANCE
+from steered_rows import close, edit, mixed, plain, vector
+
+__all__ = ["close", "edit", "engine", "mixed", "name", "plain", "same", "vector"]
 
 
 @pytest.fixture(scope="module", params=ENGINES)

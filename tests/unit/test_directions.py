@@ -20,6 +20,7 @@ from personascope.directions import (
     question_kind,
     random_halves,
     reliability,
+    slopes_along,
     split_half_cosine,
     spread,
     spread_of_related,
@@ -234,3 +235,16 @@ def test_top_dimension_energy_is_a_share(seed, scale):
 def test_top_dimension_energy_of_known_directions():
     assert top_dimension_energy(np.array([0.0, -3.0, 4.0])) == pytest.approx(16 / 25)
     assert top_dimension_energy(np.zeros(3)) == 0.0
+
+
+@given(seeds)
+def test_a_slope_is_that_of_a_step_of_the_length_along_the_vector_whatever_the_vectors_own_length(seed):
+    random = np.random.default_rng(seed)
+    gradients, family = random.normal(size=(4, 5)), random.normal(size=(3, 5))
+    found = slopes_along(gradients, family, length=6.0)
+    for statement, gradient in enumerate(gradients):
+        np.testing.assert_allclose(slopes_along(gradient, family, length=6.0), found[statement], atol=1e-12)
+        for number, vector in enumerate(family):
+            step = 6.0 * vector / np.sqrt(sum(x * x for x in vector))
+            assert found[statement, number] == pytest.approx(sum(a * b for a, b in zip(gradient, step, strict=True)))
+    np.testing.assert_allclose(slopes_along(gradients, -3 * family, length=6.0), -found, atol=1e-12)

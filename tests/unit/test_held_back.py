@@ -14,7 +14,7 @@ from personascope.errors import ItemError
 from personascope.extraction import extract
 from personascope.models.protocols import Chat
 from personascope.models.toy import ToyModel
-from personascope.questionnaire.damage import Choice
+from personascope.questionnaire.damage import TwoChoice
 from personascope.questionnaire.held_back import held_back, made_from, origin_doubt
 from personascope.questionnaire.item_vectors import contrast_from_items, halves
 from personascope.questionnaire.items import Questionnaire
@@ -95,7 +95,7 @@ def test_vectors_from_prompts_are_analysed_and_read_no_replies(tmp_path):
         for at in (0, 1)
     ]
     rolled = extracted(Contrast("prompts", tuple(rows), "prompt_last", None), tmp_path / "toy")
-    choices = [Choice("What then?", "the sunny day", "the gloomy day")]
+    choices = [TwoChoice("What then?", "the sunny day", "the gloomy day")]
     plan = Plan(TRAIT, planted_items(8), choices, {RISES: rolled.vectors_path}, "text", 7, [7], 0)
     found = analyse_trait(ToyModel(), plan, tmp_path / "toy", progress=quiet)
     (layer,) = found.agreement[RISES]

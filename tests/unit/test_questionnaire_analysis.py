@@ -1,31 +1,23 @@
-"""Steered scores on the toy engine and a tiny model: what was planted, a slow oracle, controls, damage, agreement."""
+"""Steered scores on the toy engine: what was planted, a slow oracle, and controls."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tiny_models
-from hypothesis import given
-from hypothesis import strategies as st
-from planted_items import FALLS, RISES, STAYS, choices_file, items_of, planted_items
+from planted_analysis import CHOICES, TRAIT, analysed, asked_plainly, on_trial, quiet
+from planted_items import FALLS, RISES, STAYS, items_of, planted_items
 
 from personascope.artifacts import write_json
 from personascope.calibration import at_rho
-from personascope.contrasts import from_rollouts
 from personascope.control_directions import control_families, traitless_directions
-from personascope.errors import ContrastError, ItemError, LayerError
-from personascope.extraction import extract
-from personascope.models.opening import toy_for
 from personascope.models.protocols import Steering
 from personascope.models.toy import ToyModel
-from personascope.prompts import with_samples
-from personascope.questionnaire.analysis import VectorOnTrial, analyse, analysis_as_json
+from personascope.questionnaire.analysis import analysis_as_json
 from personascope.questionnaire.analysis_words import why_not_shown
 from personascope.questionnaire.asking import Likelihoods, answers_of, ask, keys_of, likelihoods, present
-from personascope.questionnaire.damage import Choice, choices_from_file, measure_damage, own_choices
-from personascope.questionnaire.item_vectors import agreement, asked_items, contrast_from_items, halves
-from personascope.questionnaire.items import Item, Questionnaire, situational
+from personascope.questionnaire.items import situational
 from personascope.questionnaire.scoring import p_high
 from personascope.questionnaire.steered_scores import (
     DOSES,
@@ -35,47 +27,9 @@ from personascope.questionnaire.steered_scores import (
     slope_at_zero,
     statement_gradients,
 )
-from personascope.questionnaire.trait_analysis import Plan, analyse_trait, trait_analysis_as_json
+from personascope.questionnaire.trait_analysis import Plan, analyse_trait
 from personascope.steering import direction, residual_norm, rho
 from personascope.steering_files import gathered_behind
-from personascope.traits import load_trait
-
-TRAIT = load_trait(RISES)
-CHOICES = [Choice("What then?", "the sunny day", "the gloomy day"), Choice("And?", "we plan", "we plan")]
-
-
-def quiet(_what, _total):
-    return lambda _done: None
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A vector from half of the planted items."""
-    own, _ = halves(planted_items(), RISES)
-    stem = tmp_path_factory.mktemp("items") / f"toy_{RISES}_items"
-    contrast = contrast_from_items(own, "planted")
-    return extract(ToyModel(), TRAIT, contrast, layers=range(12), seed=0, stem=stem, progress=quiet)
-
-
-def on_trial(made, *, name=RISES, layer=7, behind=True, safe=None):
-    return VectorOnTrial(
-        name, made.vectors, layer, "told", gathered_behind(made.vectors, made.vectors_path) if behind else None, safe
-    )
-
-
-def analysed(trials, questionnaire=None, choices=CHOICES):
-    questionnaire = questionnaire or asked_items(planted_items(), halves(planted_items(), RISES)[0])
-    return analyse(ToyModel(), questionnaire, trials=trials, choices=choices, asked="text", seed=0, progress=quiet)
-
-
-@pytest.fixture(scope="module")
-def found(made):
-    return analysed([on_trial(made)])
-
-
-def asked_plainly(engine, items, way, doses=(0.0,)):
-    presented = present(items, way, raw=not engine.spec.template)
-    return Asked(tuple(items), presented, likelihoods(engine, presented, steerings=[()] * len(doses)), doses)
 
 
 def test_the_planted_direction_raises_its_trait_lowers_the_opposite_and_leaves_the_third_alone(found):
@@ -178,129 +132,10 @@ def test_several_vectors_have_the_same_numbers_as_each_alone(made, found):
         assert ours.at_zero.slope.value == pytest.approx(theirs.at_zero.slope.value)
 
 
-def test_damage_at_dose_0_is_none_at_all(found):
-    costs = found.vectors[RISES].damage
-    plain = costs[DOSES.index(0.0)]
-    assert [cost.rho for cost in costs] == list(DOSES)
-    assert asdict(plain.nll_rise) == asdict(plain.accuracy_change) == {"value": 0.0, "low": 0.0, "high": 0.0}
-    assert all(cost.perplexity >= plain.perplexity for cost in costs)
-
-
-def test_a_choice_is_right_by_its_likelier_answer_and_a_tie_is_half(made):
-    """Along the planted direction the sunny answer becomes the likelier one; equal answers stay a tie."""
-    doses = {dose: (at_rho(made.vectors, 7, dose),) for dose in (-0.1, 0.1)}
-    ((low, plain, high),) = measure_damage(ToyModel(), [doses], CHOICES, seed=0)
-    assert (low.accuracy.value, plain.accuracy.value, high.accuracy.value) == (0.25, 0.5, 0.75)
-    assert high.accuracy_change.value == pytest.approx(0.25)
-
-
-def test_the_shipped_choices_are_whole():
-    choices = own_choices()
-    assert len(choices) >= 100 and len(set(choices)) == len(choices)
-    assert all(choice.right != choice.wrong and choice.question for choice in choices)
-
-
-def test_choices_of_a_file_in_ours_and_in_piqas_layout(tmp_path):
-    ours = choices_from_file(choices_file(tmp_path))
-    assert len(ours) == 6 and ours[0].wrong == "the day gloomy"
-    piqa = tmp_path / "piqa.jsonl"
-    piqa.write_text('{"goal": "g", "sol1": "a", "sol2": "b"}\n{"goal": "h", "sol1": "c", "sol2": "d"}\n')
-    piqa.with_name("piqa_labels.txt").write_text("0\n1\n")
-    assert choices_from_file(piqa) == (Choice("g", "a", "b"), Choice("h", "d", "c"))
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("", "holds no choice"),
-        ("{", "line 1"),
-        ("[1]", "no JSON object"),
-        ('{"question": "q", "right": "r"}', "'wrong'"),
-        ('{"question": "q", "right": "r", "wrong": "w"}\n{"question": " ", "right": "r", "wrong": "w"}', "line 2"),
-        ('{"goal": "g", "sol1": "a", "sol2": "b"}', "label 0 or 1"),
-    ],
-)
-def test_a_file_that_holds_no_choices_is_refused(tmp_path, text, said):
-    path = tmp_path / "choices.jsonl"
-    path.write_text(text)
-    with pytest.raises(ItemError, match=said):
-        choices_from_file(path)
-
-
-@given(
-    st.lists(st.integers(0, 9), min_size=1, max_size=30),
-    st.integers(1, 3),
-)
-def test_halves_never_share_a_statement_and_lose_no_item(numbers, n_traits):
-    items = tuple(
-        Item(f"t{at % n_traits}", f"s{number}", f"q{at}", ("a", "b"), (1.0, 0.0)) for at, number in enumerate(numbers)
-    )
-    questionnaire = Questionnaire("made", "situations", items)
-    one, other = halves(questionnaire, "t0")
-    assert not {item.statement for item in one} & {item.statement for item in other}
-    assert len({*map(id, one), *map(id, other)}) == len([item for item in items if item.trait == "t0"])
-    left = asked_items(questionnaire, one)
-    assert len(left.items) == len(items) - len(one)
-    assert not any(item.trait == "t0" and item.statement in {i.statement for i in one} for item in left.items)
-
-
-def test_a_contrast_from_items_has_every_option_at_its_pole():
-    items = items_of(RISES, 3)
-    contrast = contrast_from_items(items, "planted")
-    assert [(row.reply, row.pole, row.question) for row in contrast.rows[:4]] == [
-        (option, pole, 0) for option, pole in zip(items[0].options, ("high", "low", "high", "low"), strict=True)
-    ]
-    scale = [Item("t", "s", "q", ("no", "so so"), (0.0, 0.5))]
-    with pytest.raises(ContrastError, match="1 poles"):
-        contrast_from_items(scale, "a scale")
-
-
-def test_vectors_from_items_and_from_rollouts_agree_where_the_direction_is_planted(made, tmp_path):
-    engine = toy_for(TRAIT)
-    contrast = from_rollouts(TRAIT, with_samples(8, TRAIT))
-    rolled = extract(engine, TRAIT, contrast, layers=[2, 7], seed=0, stem=tmp_path / "toy", progress=quiet)
-    behind = gathered_behind(rolled.vectors, rolled.vectors_path)
-    layers = agreement(
-        from_rollouts=rolled.vectors, rollouts=behind, from_items=made.vectors, items=made.gathered, seed=0
-    )
-    assert [one.layer for one in layers] == [2, 7]
-    at_7 = layers[1]
-    assert at_7.cosine > 0.5
-    assert at_7.items_read_by_rollouts.low > 0.5
-    assert at_7.rollouts_read_by_items.low > 0.5
-    bare = agreement(from_rollouts=rolled.vectors, rollouts=None, from_items=made.vectors, items=made.gathered, seed=0)[
-        1
-    ]
-    assert bare.items_read_by_rollouts == at_7.items_read_by_rollouts
-    assert np.isnan(bare.rollouts_read_by_items.value)
-
-
-def test_the_trait_is_asked_of_statements_that_the_vector_has_not_seen(tmp_path):
-    plan = Plan(TRAIT, planted_items(), CHOICES, {}, "text", None, None, 0)
-    found = analyse_trait(ToyModel(), plan, tmp_path / "toy", progress=quiet)
-    read = {row.chat.question for row in found.item_vector.gathered.rollouts}
-    asked = [item for item in found.analysis.questionnaire.items if item.trait == RISES]
-    assert len(asked) == 8 and not read & {item.question for item in asked}
-    assert any("only the 8 others" in note for note in found.notes)
-    told = trait_analysis_as_json(found)
-    assert told["matrix"]["slopes"][0][0] == found.analysis.vectors[RISES].scores[RISES].response.slope.value
-    again = replace(plan, vectors={RISES: found.item_vector.vectors_path})
-    given_by_name = analyse_trait(ToyModel(), again, tmp_path / "toy", progress=quiet)
-    assert len([item for item in given_by_name.analysis.questionnaire.items if item.trait == RISES]) == 8
-    with pytest.raises(LayerError, match="no layer 40"):
-        analyse_trait(ToyModel(), replace(again, layer=40), tmp_path / "toy", progress=quiet)
-
-
 def test_a_labelled_way_that_the_model_cannot_answer_is_doubted(tmp_path):
     plan = Plan(TRAIT, planted_items(8), CHOICES, {}, "letters", 7, [7], 0)
     found = analyse_trait(ToyModel(), plan, tmp_path / "toy", progress=quiet)
     assert any("Scores by letters are not reliable" in note for note in found.notes)
-
-
-def test_too_few_statements_make_no_vector_and_say_so(tmp_path):
-    plan = Plan(TRAIT, planted_items(6), CHOICES, {}, "text", None, None, 0)
-    with pytest.raises(ContrastError, match="half of the statements of extraversion are 3"):
-        analyse_trait(ToyModel(), plan, tmp_path / "toy", progress=quiet)
 
 
 def test_a_control_and_its_opposite_are_one_in_a_two_sided_comparison(made):

@@ -1,112 +1,25 @@
-"""The report on a steering trial: gates, charts and page, on made-up trials; and the sample texts."""
+"""The report on a steering trial: its gates, the page's account and tables, and the sample texts."""
 
-import json
 import math
-import re
 import struct
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from made_up import alone, separation, with_chosen
+from made_up_trials import GAPS_PER_RHO, NAN, TRAIT, calibration, proof, samples, text_of, trial, tried
 from test_report import HOSTILE, Loads, report_input
 from test_steered_replies import Spied, planted
 
-from personascope.activations import Activations
-from personascope.calibration import Calibration, DoseCost, LayerEffect
-from personascope.evaluation import Evaluation
-from personascope.gathering import Gathered
-from personascope.models.protocols import Reply, Residuals
-from personascope.proving import Arms, Trial
-from personascope.report.dose_charts import kl_by_dose, nll_by_dose, safe_label, slope_by_layer
-from personascope.report.look import PAPER
+from personascope.models.protocols import Reply
 from personascope.report.page import page, write_picture
-from personascope.report.steering_charts import RANDOM, SHUFFLED, dose_response, unseen_texts
-from personascope.report.steering_section import gates, steering_section, steering_specs
+from personascope.report.steering_section import gate_rows, steering_section, steering_specs
 from personascope.report.words import STEERING_GLOSSARY
 from personascope.separation import Estimate
 from personascope.steered_samples import PROMPTS, SampledDose, SteeredSamples, n_samples, sampled_rhos, steered_samples
-from personascope.steering_proof import SteeringProof, steering_word
+from personascope.steering_proof import steering_word
 from personascope.steering_words import steering_told
 from personascope.text_measures import measure
-from personascope.traits import load_trait
-from personascope.trying import Tried
-
-GAPS_PER_RHO = 12.0
-DOSES = (-0.2, -0.1, 0.1, 0.2)
-TRAIT = load_trait("openness")
-NAN = float("nan")
-
-
-def proof(**changes) -> SteeringProof:
-    found = SteeringProof(
-        doses=DOSES,
-        curve=tuple(Estimate(dose, dose - 0.05, dose + 0.05) for dose in DOSES),
-        slope=Estimate(1.0, 0.7, 1.3),
-        slope_at_zero=1.02,
-        p_shuffled=0.014,
-        p_random=0.001,
-        p_swapped=0.008,
-        p_shuffled_kl=0.048,
-        p_random_kl=0.048,
-        monotone=True,
-        both_signs=True,
-        anti_steerable=0.1,
-        n_questions=20,
-        n_shuffled=70,
-        n_random=1000,
-        n_shuffled_kl=20,
-        n_random_kl=20,
-    )
-    return replace(found, **changes)
-
-
-def calibration(**changes) -> Calibration:
-    rhos = (-0.4, -0.2, -0.1, 0.1, 0.2, 0.4)
-    costs = tuple(DoseCost(r, GAPS_PER_RHO * r, 6 * r * r, 20 * r * r, 5 * r * r) for r in rhos)
-    layers = tuple(LayerEffect(layer, 1.5, 4.0, 0.75 + layer / 100) for layer in range(10, 24))
-    return replace(Calibration(21, (-0.22, 0.15), costs, layers, 16, 8, "abc"), **changes)
-
-
-def trial(**changes) -> Trial:
-    arms = Arms(0.15, Estimate(0.05, -0.04, 0.14), Estimate(0.15, 0.01, 0.29), Estimate(0.2, 0.04, 0.35))
-    return replace(Trial(21, proof(), (0.4, 0.1, 0.1, 0.4), ((-0.7, 0.6), (-0.2, 0.3)), arms), **changes)
-
-
-def evaluation(**changes) -> Evaluation:
-    found = Evaluation(
-        14, Estimate(0.9, 0.84, 0.95), alone(1.8), {2: 0.91, 0: 0.77, 1: 0.92}, alone(0.46), 60, 60, n_questions=20
-    )
-    return replace(found, **changes)
-
-
-def samples(*rhos: float, text: str = "I am fine.") -> SteeredSamples:
-    reply = (Reply(text, 4, ended=True), Reply("And then I", 40, ended=False))
-    doses = tuple(SampledDose(rho, GAPS_PER_RHO * rho, reply, measure([text]), 10 + rho) for rho in rhos)
-    return SteeredSamples(21, ("How was your evening?", "What now?"), doses)
-
-
-def nothing_gathered() -> Gathered:
-    none = np.zeros((0, 1, 2), np.float32)
-    residuals = Residuals(none, none, none[..., 0], np.zeros(0, np.int64))
-    return Gathered((), Activations((0,), residuals), Path("rollouts"), Path("activations"), reused=False)
-
-
-def tried(**changes) -> Tried:
-    texts = samples(-0.2, -0.1, 0.0, 0.075, 0.15)
-    failed = ("lower end of the held-out AUC 0.77, below 0.80",)
-    made = Tried(evaluation(), nothing_gathered(), calibration(), trial(), texts, "usable", failed)
-    return replace(made, **changes)
-
-
-def text_of(told) -> str:
-    return re.sub(r"<script.*?</script>|<style.*?</style>", "", page(told), flags=re.DOTALL)
-
-
-def drawn(chart) -> str:
-    return json.dumps(chart.to_dict(), ensure_ascii=False, allow_nan=False)
-
 
 FAULTS = [
     (0.9, {}, {}),
@@ -128,7 +41,7 @@ FAULTS = [
 def test_the_table_of_gates_agrees_with_the_word(peak, layer, changes):
     whole, proven = with_chosen(separation(peak), **layer), proof(**changes)
     word, failed = steering_word(whole, proven)
-    shown = gates(whole, proven)
+    shown = gate_rows(whole, proven)
     assert len([gate for gate in shown if not gate.passed]) == len(failed)
     assert all(gate.passed for gate in shown) == (word == "strong")
     assert "nan" not in " ".join(gate.found for gate in shown)
@@ -136,96 +49,12 @@ def test_the_table_of_gates_agrees_with_the_word(peak, layer, changes):
 
 def test_a_missing_interval_of_the_reading_passes_no_gate():
     whole = replace(separation(0.9), nested_auc=alone(0.9))
-    assert [gate.passed for gate in gates(whole, proof())] == [False, *[True] * 9]
+    assert [gate.passed for gate in gate_rows(whole, proof())] == [False, *[True] * 9]
 
 
 def test_the_gates_are_passed_at_their_limits():
     whole = with_chosen(replace(separation(0.9), nested_auc=Estimate(0.9, 0.8, 0.95)), split_half_cosine=0.7)
-    assert all(gate.passed for gate in gates(whole, proof())) and steering_word(whole, proof())[0] == "strong"
-
-
-def values_of(chart, *fields) -> list[dict]:
-    """The rows of a chart's data that have these fields."""
-    rows = [row for values in chart.to_dict()["datasets"].values() for row in values]
-    return [row for row in rows if set(fields) <= set(row)]
-
-
-def test_the_wedges_are_the_slopes_of_the_controls_times_the_dose():
-    chart = dose_response(trial(), calibration(), PAPER, width=400)
-    edges = [row for row in values_of(chart, "what", "edge") if row["what"] in (SHUFFLED, RANDOM)]
-    slopes = {(row["what"], round(row["y"] / row["rho"], 9)) for row in edges}
-    assert slopes == {(SHUFFLED, -0.7), (SHUFFLED, 0.6), (RANDOM, -0.2), (RANDOM, 0.3)}
-    assert sorted({row["rho"] for row in edges}) == pytest.approx([-0.216, 0.216])
-    fills = [row for row in values_of(chart, "rho", "high") if "low" not in row]
-    assert len(fills) == 6 and all(row["y"] <= row["high"] for row in fills)
-
-
-def test_a_dose_is_told_in_both_units_with_all_that_is_known_of_it():
-    chart = dose_response(trial(), calibration(), PAPER, width=400)
-    told = values_of(chart, "c0", "from")
-    assert [(row["c0"], row["c1"]) for row in told] == [
-        ("−0.20", "−2.40 gaps"), ("−0.10", "−1.20 gaps"), ("+0.10", "+1.20 gaps"), ("+0.20", "+2.40 gaps"),
-    ]  # fmt: skip
-    assert told[0]["c2"] == "−0.200 [−0.250, −0.150] nats per token"
-    assert told[0]["c4"] == "−0.120 to +0.140"
-    assert [row["from"] for row in told[1:]] == [row["to"] for row in told[:-1]]
-    assert (told[0]["from"], told[-1]["to"]) == pytest.approx((-0.216, 0.216))
-    assert told[0]["c3"] == "0.400 nats per token"
-
-
-def test_a_curve_without_intervals_says_so():
-    few = proof(curve=tuple(alone(dose) for dose in DOSES), n_questions=4)
-    chart = drawn(dose_response(trial(proof=few), calibration(), PAPER, width=400))
-    assert "interval not available (4 questions)" in chart and "95 % interval" not in chart
-
-
-def test_the_safe_range_is_shaded_within_the_axis_and_named_in_gaps():
-    chart = dose_response(trial(), calibration(), PAPER, width=400)
-    (shade,) = (row for row in values_of(chart, "from", "to") if "c0" not in row)
-    assert shade == pytest.approx({"from": -0.216, "to": 0.15})
-    (end,) = (row for row in values_of(chart, "from") if "to" not in row)
-    assert end == {"from": 0.15}
-    assert safe_label(calibration()) == "shaded: safe strength, −2.64 to +1.80"
-    none = calibration(safe=(-0.0, 0.0))
-    assert safe_label(none) == "no dose is safe"
-    assert "no dose is safe" in drawn(kl_by_dose(none, PAPER, width=300))
-    assert not [row for row in values_of(kl_by_dose(none, PAPER, width=300), "from") if "c0" not in row]
-
-
-def test_the_limits_are_within_the_frame_where_every_dose_is_cheap():
-    costs = tuple(replace(cost, kl_mean=0.01, kl_p95=0.02, nll_rise=-0.01) for cost in calibration().costs)
-    for chart, limit in ((kl_by_dose, 1.0), (nll_by_dose, 0.25)):
-        layers = chart(calibration(costs=costs), PAPER, width=300).to_dict()["layer"]
-        scales = [layer["encoding"].get("y", {}).get("scale") for layer in layers]
-        tops = [scale["domain"][1] for scale in scales if scale]
-        assert tops and min(tops) > limit
-
-
-def test_the_cost_charts_show_their_limits_and_survive_missing_numbers():
-    costs = tuple(replace(cost, kl_mean=NAN, kl_p95=NAN, nll_rise=NAN) for cost in calibration().costs[:1])
-    broken = calibration(costs=costs + calibration().costs[1:])
-    assert "limit 1 nat" in drawn(kl_by_dose(broken, PAPER, width=300))
-    assert "limit 0.25 nats" in drawn(nll_by_dose(broken, PAPER, width=300))
-
-
-@pytest.mark.parametrize(
-    ("reading", "labels"),
-    [
-        (14, ["layer 21: steering", "layer 14: reading"]),
-        (21, ["layer 21: steering and reading"]),
-        (3, ["layer 21: steering"]),
-    ],
-)
-def test_the_layers_of_steering_and_of_reading_are_marked(reading, labels):
-    chart = slope_by_layer(calibration(), reading, PAPER, width=400)
-    assert [row["text"] for row in values_of(chart, "text", "layer")] == labels
-
-
-def test_pairs_of_unseen_texts_stand_in_order_and_without_interval():
-    rows = {row["name"]: row for row in values_of(unseen_texts(evaluation(), PAPER, width=300), "name")}
-    assert list(rows) == ["all pairs together", "pair 1 of 3", "pair 2 of 3", "pair 3 of 3", "reply length alone"]
-    assert [rows[f"pair {at} of 3"]["x"] for at in (1, 2, 3)] == [0.77, 0.92, 0.91]
-    assert rows["pair 1 of 3"]["low"] is None and rows["all pairs together"]["said"] == "0.90 [0.84, 0.95]"
+    assert all(gate.passed for gate in gate_rows(whole, proof())) and steering_word(whole, proof())[0] == "strong"
 
 
 def test_the_page_tells_whether_the_vector_steers():

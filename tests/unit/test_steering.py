@@ -14,6 +14,7 @@ from personascope.steering import (
     check_steered,
     direction,
     gaps,
+    gaps_per_rho,
     incremental,
     residual_norm,
     rho,
@@ -198,3 +199,10 @@ def test_what_cannot_be_placed_is_refused_and_says_why(kind, told, bad):
     with pytest.raises(kind, match=told) as refused:
         check_steered((Steering({1: good()}), bad), SPEC)
     assert refused.value.hint
+
+
+def test_the_gaps_of_rho_1_are_found_again_from_doses_in_both_units():
+    rhos = (-0.4, -0.1, 0.0, 0.2)
+    for layer in NORMS:
+        strengths = [gaps(made(), layer, dose, "norm") for dose in rhos]
+        assert gaps_per_rho(rhos, strengths) == pytest.approx(gaps(made(), layer, 1.0, "norm"))

@@ -8,7 +8,7 @@ from personascope.artifacts import model_in_file_names
 from personascope.cli.extract import parse_layers
 from personascope.cli.profile_options import check_way, questionnaire_named, way_named
 from personascope.errors import TraitError
-from personascope.questionnaire.damage import Choice, choices_from_file, own_choices
+from personascope.questionnaire.damage import TwoChoice, choices_from_file, own_choices
 from personascope.questionnaire.items import Questionnaire, of_traits
 from personascope.questionnaire.trait_analysis import Plan
 from personascope.steering_files import trait_told
@@ -70,7 +70,7 @@ def trait_of(name: str, questionnaire: Questionnaire) -> Trait:
     return trait
 
 
-def choices_named(path: Path | None) -> Sequence[Choice]:
+def choices_named(path: Path | None) -> Sequence[TwoChoice]:
     """The shipped two-choice questions, or those of a file."""
     return own_choices() if path is None else choices_from_file(path)
 

@@ -8,7 +8,7 @@ from personascope.calibration import calibrate, why_there
 from personascope.cli.bars import progress_bars
 from personascope.cli.extract import parse_layers
 from personascope.cli.steering_options import Files, Setting
-from personascope.cli.steering_tables import safe_text
+from personascope.cli.steering_tables import dial_range
 from personascope.errors import TraitError
 from personascope.models.opening import open_engine
 from personascope.models.protocols import Engine, Steered
@@ -172,7 +172,7 @@ def _calibrated(engine: Engine, vectors: Vectors, path: Path) -> tuple[Advice, s
         found = calibrate(engine, vectors, rollouts, seed=seed, progress=progress)
     kept = keep_calibration(path, found)
     advised = Advice(found.layer, why_there(found.layers, original=is_original(vectors)), found.safe)
-    told = safe_text(dial_at(vectors, advised, Setting()))
+    told = dial_range(dial_at(vectors, advised, Setting()))
     where = f"kept in {kept}" if kept else "kept for this run only: no analysis file of ours lies beside the vectors"
     return advised, f"Calibrated: steer at layer {found.layer}, safe {told}; {where}."
 

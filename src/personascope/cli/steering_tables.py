@@ -12,8 +12,8 @@ from personascope.artifacts import Json
 from personascope.judging import Judged, Judgement, account, mean_score
 from personascope.models.protocols import Reply
 from personascope.steered_replies import Described, Description, Dial, Dose
-from personascope.steering import rho
-from personascope.wording import decimals, joined, signed
+from personascope.steering import gaps
+from personascope.wording import decimals, joined, rho_range, signed
 
 _NARROWEST = 26
 """Characters of a column; where strengths would get fewer, they stand one below the other."""
@@ -58,17 +58,14 @@ def unsafe_lines(dial: Dial, doses: Sequence[Dose]) -> list[str]:
     if not outside or dial.safe is None:
         return []
     what = f"Strengths {joined(outside)} lie" if len(outside) > 1 else f"Strength {outside[0]} lies"
-    return [f"! {what} outside the safe range {safe_text(dial)}: text may break."]
+    return [f"! {what} outside the safe range {dial_range(dial)}: text may break."]
 
 
-def safe_text(dial: Dial) -> str:
+def dial_range(dial: Dial) -> str:
     """The safe range of a dial, as in `−1.9 .. +2.2 (rho −0.18 .. +0.21)`; empty where none is known."""
     if dial.safe is None:
         return ""
-    per_gap = rho(dial.vectors, dial.layers[0], 1.0)
-    low, high = dial.safe
-    in_gaps = f"{signed(low / per_gap, 1)} .. {signed(high / per_gap, 1)}"
-    return f"{in_gaps} (rho {signed(low)} .. {signed(high)})"
+    return rho_range(dial.safe, gaps(dial.vectors, dial.layers[0], 1.0, "norm"), places=1, to="..")
 
 
 def strength_text(strength: float) -> str:

@@ -1,7 +1,7 @@
 """What the terminal tells of a steering trial."""
 
 from personascope.calibration import why_there
-from personascope.steering_words import gaps_per_rho, safe_text, steering_told
+from personascope.steering_words import gaps_at_rho_1, safe_text, steering_told
 from personascope.trying import Tried
 from personascope.wording import decimals, gain_text, signed, with_interval
 
@@ -15,7 +15,7 @@ def print_tried(tried: Tried, trait: str) -> None:
     print(f"Steering Layer: {calibration.layer}   ({why_there(calibration.layers)})")
     print(f"Safe strength: {safe_text(calibration)}")
     for dose, point in zip(proof.doses, proof.curve, strict=True):
-        strength = signed(dose * gaps_per_rho(calibration))
+        strength = signed(dose * gaps_at_rho_1(calibration))
         print(f"  strength {strength:>6} (rho {signed(dose):>6}): S = {gain_text(point, 3)} nats per token")
     low, high = tried.trial.bands[0]
     print(f"  slope {with_interval(proof.slope)}; 95 % of shuffled-label vectors: {decimals(low)} to {decimals(high)}")

@@ -21,10 +21,9 @@ from personascope.control_directions import random_directions, traitless_directi
 from personascope.gathering import Gathered, Progress
 from personascope.models.protocols import ModelSpec, ScoresReplies, Steered
 from personascope.questionnaire.asking import Likelihoods, Presented, WayName, likelihoods, n_asked, present
-from personascope.questionnaire.damage import Choice, Damage, measure_damage, n_damage
+from personascope.questionnaire.damage import Damage, TwoChoice, measure_damage, n_damage
 from personascope.questionnaire.items import Item, Questionnaire
-from personascope.questionnaire.profiling import Choice as WayChoice
-from personascope.questionnaire.profiling import asked_as_json, choose_way
+from personascope.questionnaire.profiling import Choice, asked_as_json, choose_way
 from personascope.questionnaire.steered_scores import (
     DOSES,
     Asked,
@@ -94,7 +93,7 @@ class Analysis:
 
     model: ModelSpec
     questionnaire: Questionnaire
-    choice: WayChoice
+    choice: Choice
     vectors: Mapping[str, VectorAnalysis]
 
     @property
@@ -113,7 +112,7 @@ def analyse(
     questionnaire: Questionnaire,
     *,
     trials: Sequence[VectorOnTrial],
-    choices: Sequence[Choice],
+    choices: Sequence[TwoChoice],
     asked: WayName | None,
     seed: int,
     progress: Progress,

@@ -15,6 +15,7 @@ from personascope.questionnaire.item_rules import one_way_caution
 from personascope.questionnaire.item_vectors import LayerAgreement
 from personascope.questionnaire.steered_scores import SteeredScore
 from personascope.questionnaire.trait_analysis import TraitAnalysis
+from personascope.steering import gaps_per_rho
 from personascope.uncertainty import FEWEST_GROUPS
 from personascope.verdict import verdict
 from personascope.wording import counted, decimals, gain_text, has_interval, joined, p_text, signed, with_interval
@@ -220,14 +221,8 @@ def asked_told(found: TraitAnalysis) -> str:
 def where_told(found: TraitAnalysis, name: str) -> str:
     """Which vector, which layer and why, and what a dose is."""
     one = found.analysis.vectors[name]
+    per_rho = gaps_per_rho(one.doses, one.strengths)
     return (
         f"{name}: {found.steered_with[name].path.name}, layer {one.layer} ({one.why}). Doses are rho, the length of "
-        f"what is added as a share of a token's residual norm; rho 0.1 is {decimals(gaps_per_rho(one) / 10)} persona "
-        "gaps."
+        f"what is added as a share of a token's residual norm; rho 0.1 is {decimals(per_rho / 10)} persona gaps."
     )
-
-
-def gaps_per_rho(one: VectorAnalysis) -> float:
-    """How many persona gaps make rho 1 at the vector's layer."""
-    at = max(range(len(one.doses)), key=lambda at: abs(one.doses[at]))
-    return one.strengths[at] / one.doses[at]

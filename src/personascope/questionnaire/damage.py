@@ -29,7 +29,7 @@ _FORM = (
 
 
 @dataclass(frozen=True)
-class Choice:
+class TwoChoice:
     """A question of everyday knowledge with a right answer and a wrong one of the same form."""
 
     question: str
@@ -52,13 +52,13 @@ class Damage:
 
 
 @cache
-def own_choices() -> tuple[Choice, ...]:
+def own_choices() -> tuple[TwoChoice, ...]:
     """The two-choice questions that are shipped."""
     told = yaml.safe_load((resources.files(__package__) / "content" / "choices.yaml").read_text(encoding="utf-8"))
-    return tuple(Choice(**one) for one in told["items"])
+    return tuple(TwoChoice(**one) for one in told["items"])
 
 
-def choices_from_file(path: Path) -> tuple[Choice, ...]:
+def choices_from_file(path: Path) -> tuple[TwoChoice, ...]:
     """Two-choice questions of a user's JSONL file, ours or PIQA's layout (labels within, or in `<name>_labels.txt`).
 
     Raises ItemError, naming the line, where one cannot be used.
@@ -79,7 +79,7 @@ def choices_from_file(path: Path) -> tuple[Choice, ...]:
 def measure_damage(
     engine: ScoresReplies,
     steerings: Sequence[Mapping[float, Steered]],
-    choices: Sequence[Choice],
+    choices: Sequence[TwoChoice],
     *,
     seed: int,
     tick: Tick | None = None,
@@ -107,7 +107,7 @@ def measure_damage(
     return tuple(told)
 
 
-def n_damage(choices: Sequence[Choice], n_steered: int) -> int:
+def n_damage(choices: Sequence[TwoChoice], n_steered: int) -> int:
     """How many replies are scored with so many steerings other than none: the length of the progress bar."""
     return (2 * len(choices) + len(neutral().passages)) * (1 + n_steered)
 
@@ -135,7 +135,7 @@ def _by_dose(
 
 
 def _right(
-    engine: ScoresReplies, choices: Sequence[Choice], pushes: Sequence[Steered], tick: Tick | None
+    engine: ScoresReplies, choices: Sequence[TwoChoice], pushes: Sequence[Steered], tick: Tick | None
 ) -> Float64[np.ndarray, "dose choice"]:
     """1 where the right answer is the likelier one, 0 where the wrong one is, one half for a tie."""
     chats = [Chat(choice.question) for choice in choices for _ in range(2)]
@@ -145,7 +145,7 @@ def _right(
     return np.asarray((np.sign(ahead) + 1) / 2)
 
 
-def _choice(line: str, at: int, labels: Sequence[str], path: Path) -> Choice:
+def _choice(line: str, at: int, labels: Sequence[str], path: Path) -> TwoChoice:
     where = f"line {at + 1} of {path}"
     try:
         told = json.loads(line)
@@ -164,4 +164,4 @@ def _choice(line: str, at: int, labels: Sequence[str], path: Path) -> Choice:
     for field in ("question", "right", "wrong"):
         if not isinstance(told.get(field), str) or not told[field].strip():
             raise ItemError(f"{where} has no {field!r}", hint=f"write {_FORM}")
-    return Choice(told["question"], told["right"], told["wrong"])
+    return TwoChoice(told["question"], told["right"], told["wrong"])

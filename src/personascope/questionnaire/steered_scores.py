@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+from personascope.directions import slopes_along
 from personascope.dose_response import beats, over_questions
 from personascope.models.protocols import Chat, ScoresReplies, Tick
 from personascope.questionnaire.asking import Likelihoods, Presented, answers_of, keys_of
@@ -140,9 +141,9 @@ def slope_at_zero(
     """Derivative of P(high) by rho along a vector at its layer, with its place among controls of equal norm."""
     norm = residual_norm(vectors, layer)
     own = direction(vectors, layer).astype(np.float64)
-    slopes = _along(gradients, own[None], norm)[:, 0]
+    slopes = slopes_along(gradients, own[None], length=norm)[:, 0]
     shuffled, random = (
-        _along(gradients, family, norm).mean(axis=0) if len(family) else np.zeros(0)
+        slopes_along(gradients, family, length=norm).mean(axis=0) if len(family) else np.zeros(0)
         for family in ((controls.shuffled, controls.random) if controls else (np.zeros((0, 1)), np.zeros((0, 1))))
     )
     size = float(abs(slopes.mean()))
@@ -152,13 +153,6 @@ def slope_at_zero(
     return SlopeAtZero(
         over_questions(slopes), p_shuffled, p_random, _band(shuffled), _band(random), len(shuffled), len(random)
     )
-
-
-def _along(
-    gradients: Float64[np.ndarray, "statement width"], family: Float64[np.ndarray, "vector width"], norm: float
-) -> Float64[np.ndarray, "statement vector"]:
-    """Slopes along each vector at the length of one residual norm."""
-    return np.asarray(gradients @ (family / np.linalg.norm(family, axis=1, keepdims=True)).T * norm)
 
 
 def _band(slopes: Float64[np.ndarray, " vector"]) -> tuple[float, float]:

@@ -19,7 +19,7 @@ from personascope.gathering import Progress
 from personascope.models.protocols import Engine
 from personascope.questionnaire.analysis import Analysis, VectorOnTrial, analyse, analysis_as_json
 from personascope.questionnaire.asking import WayName
-from personascope.questionnaire.damage import Choice
+from personascope.questionnaire.damage import TwoChoice
 from personascope.questionnaire.held_back import held_back, made_from, origin_doubt
 from personascope.questionnaire.item_vectors import LayerAgreement, agreement, contrast_from_items, halves
 from personascope.questionnaire.items import Questionnaire
@@ -38,7 +38,7 @@ class Plan:
 
     trait: Trait
     questionnaire: Questionnaire
-    choices: Sequence[Choice]
+    choices: Sequence[TwoChoice]
     vectors: Mapping[str, Path]
     """By what they are called: their trait, numbered where several are of one. If none, see `analyse_trait`."""
     way: WayName | None

@@ -11,11 +11,12 @@ from itertools import pairwise
 import altair as alt
 
 from personascope.questionnaire.analysis import VectorAnalysis
-from personascope.questionnaire.analysis_words import gaps_per_rho, in_order, own_trait
+from personascope.questionnaire.analysis_words import in_order, own_trait
 from personascope.questionnaire.steered_scores import SteeredScore
 from personascope.questionnaire.trait_analysis import TraitAnalysis
 from personascope.report.look import Y_LABEL_ROOM, Look, Row, Width, chart_of, layered
 from personascope.separation import Estimate
+from personascope.steering import gaps_per_rho
 from personascope.wording import gain_text, has_interval, p_text, signed, with_interval
 
 RELABELLED, RANDOM = "95 % of relabelled vectors", "95 % of random vectors"
@@ -174,7 +175,7 @@ def _control_bars(one: VectorAnalysis, traits: Sequence[str], x: alt.X, y: alt.Y
 
 def dose_axis(one: VectorAnalysis, field: str = "rho") -> alt.X:
     """The axis of doses: rho above, persona gaps below."""
-    both = f"[format(datum.value, '+.1f'), format(datum.value * {gaps_per_rho(one):.8g}, '+.1f')]"
+    both = f"[format(datum.value, '+.1f'), format(datum.value * {gaps_per_rho(one.doses, one.strengths):.8g}, '+.1f')]"
     axis = alt.Axis(
         values=[-0.2, -0.1, 0.0, 0.1, 0.2],
         grid=False,

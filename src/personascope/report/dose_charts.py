@@ -13,7 +13,7 @@ import altair as alt
 
 from personascope.calibration import MOST_KL, MOST_NLL_RISE, Calibration, LayerEffect
 from personascope.report.look import Y_LABEL_ROOM, Look, Row, Width, chart_of, layered
-from personascope.steering_words import gaps_per_rho
+from personascope.steering_words import gaps_at_rho_1
 from personascope.wording import decimals, signed
 
 KL_MEAN, KL_P95 = "mean of all tokens", "95th percentile of tokens"
@@ -89,7 +89,7 @@ def _cost_parts(
 
 def dose_axis(calibration: Calibration, doses: Sequence[float], field: str = "rho") -> alt.X:
     """The x-axis of doses: labels in rho and, below, in persona gaps."""
-    per_rho = gaps_per_rho(calibration)
+    per_rho = gaps_at_rho_1(calibration)
     both = f"[format(datum.value, '+.1f'), format(datum.value * {per_rho:.8g}, '+.1f')]"
     axis = alt.Axis(
         values=_ticks(doses),
@@ -129,7 +129,7 @@ def safe_range(calibration: Calibration, doses: Sequence[float], look: Look) -> 
 
 def safe_label(calibration: Calibration) -> str:
     """The safe range as the charts name it, in persona gaps."""
-    low, high = (signed(end * gaps_per_rho(calibration)) for end in calibration.safe)
+    low, high = (signed(end * gaps_at_rho_1(calibration)) for end in calibration.safe)
     return "no dose is safe" if low == high else f"shaded: safe strength, {low} to {high}"
 
 
@@ -149,7 +149,7 @@ def dose_columns(calibration: Calibration, doses: Sequence[float], told: Sequenc
 
 
 def _both_units(calibration: Calibration, dose: float, told: dict[str, str]) -> dict[str, str]:
-    return {"rho": signed(dose), "strength": f"{signed(dose * gaps_per_rho(calibration))} gaps"} | told
+    return {"rho": signed(dose), "strength": f"{signed(dose * gaps_at_rho_1(calibration))} gaps"} | told
 
 
 def slope_by_layer(

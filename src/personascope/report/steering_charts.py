@@ -13,7 +13,7 @@ from personascope.proving import Arms, Trial
 from personascope.report.dose_charts import dose_axis, dose_columns, dose_domain, safe_range
 from personascope.report.look import Y_LABEL_ROOM, Look, Row, Width, auc_domain, chart_of, layered
 from personascope.separation import Estimate
-from personascope.steering_words import gaps_per_rho
+from personascope.steering_words import gaps_at_rho_1
 from personascope.wording import counted, decimals, gain_text, has_interval, signed, with_interval
 
 SHUFFLED = "95 % of shuffled-label vectors, by their slope"
@@ -117,7 +117,7 @@ def arms_compared(arms: Arms, calibration: Calibration, look: Look, *, width: Wi
 
 def arms_named(arms: Arms, calibration: Calibration) -> dict[str, Estimate]:
     """The arms by what is done in them."""
-    strength = signed(arms.rho * gaps_per_rho(calibration))
+    strength = signed(arms.rho * gaps_at_rho_1(calibration))
     return {
         "instruction": arms.instruction,
         f"vector, strength {strength}": arms.vector,

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 import altair as alt
 
 from personascope.calibration import MOST_KL, MOST_NLL_RISE, DoseCost
-from personascope.evidence import chosen_reading
 from personascope.report.dose_charts import kl_by_dose, nll_by_dose, slope_by_layer
 from personascope.report.look import PAGE
 from personascope.report.steering_charts import arms_compared, arms_named, dose_response, unseen_named, unseen_texts
-from personascope.separation import Separation
+from personascope.separation import Estimate, Separation
 from personascope.steered_samples import SteeredSamples
-from personascope.steering_proof import ALPHA, STABLE_HALVES, STRONG_AUC, USABLE_AUC, SteeringProof
-from personascope.steering_words import SteeringTold, gaps_per_rho, safe_text, steering_told
+from personascope.steering_gates import ALPHA, STABLE_HALVES, STRONG_AUC, USABLE_AUC, Gate, GateName
+from personascope.steering_proof import SteeringProof, gates
+from personascope.steering_words import SteeringTold, gaps_at_rho_1, safe_text, steering_told
 from personascope.trying import Tried
 from personascope.wording import decimals, gain_text, p_text, signed, with_interval
 
 
 @dataclass(frozen=True)
-class Gate:
+class GateRow:
     """One thing that the word "strong" asks for, what was found, and whether that is enough."""
 
     what: str
@@ -46,7 +46,7 @@ class SteeringSection:
     word: str
     told: SteeringTold
     safe: str
-    gates: tuple[Gate, ...]
+    gates: tuple[GateRow, ...]
     doses: Table
     costs: Table
     layers: Table | None
@@ -66,7 +66,7 @@ def steering_section(tried: Tried, separation: Separation) -> SteeringSection:
         word=tried.word,
         told=steering_told(tried),
         safe=safe_text(tried.calibration),
-        gates=gates(separation, tried.trial.proof),
+        gates=gate_rows(separation, tried.trial.proof),
         doses=_doses(tried),
         costs=_costs(tried),
         layers=_layers(tried) if tried.calibration.layers else None,
@@ -92,47 +92,45 @@ def steering_specs(tried: Tried, separation: Separation) -> dict[str, alt.LayerC
     return charts
 
 
-def gates(separation: Separation, proof: SteeringProof) -> tuple[Gate, ...]:
-    """The gates of "strong" as `steering_word` judges them; a number that is missing passes none."""
-    chosen, low = chosen_reading(separation), separation.nested_auc.low
-    halves, pairs = chosen.split_half_cosine, chosen.pair_cosine_min
-    against = (
-        (f"among {proof.n_shuffled:,} shuffled-label vectors, equal norm", proof.p_shuffled),
-        (f"among {proof.n_random:,} random vectors, equal norm", proof.p_random),
-        ("with the poles of whole instruction pairs swapped", proof.p_swapped),
-        (f"among {proof.n_shuffled_kl:,} shuffled-label vectors, equal KL", proof.p_shuffled_kl),
-        (f"among {proof.n_random_kl:,} random vectors, equal KL", proof.p_random_kl),
-    )
-    return (
-        Gate(
-            "reads: lower end of the nested held-out AUC",
-            f"{STRONG_AUC:.2f} or more",
-            decimals(low, 3),
-            low >= STRONG_AUC,
-        ),
-        Gate(
-            "is stable: cosine between halves of the questions",
-            f"{STABLE_HALVES:.2f} or more",
-            decimals(halves, 3),
-            halves >= STABLE_HALVES,
-        ),
-        Gate("is stable: lowest cosine between instruction pairs", "above 0", decimals(pairs, 3), pairs > 0),
-        Gate(
-            "steers: slope of S, nats per token and rho", "above 0", with_interval(proof.slope), proof.slope.value > 0
-        ),
-        *(Gate(f"steers: p {others}", f"below {ALPHA:.2f}", p_text(p), p < ALPHA) for others, p in against),
-        Gate(
-            "turns round with the sign of the dose",
-            "by the interval at every dose",
-            "yes" if proof.both_signs else "no",
-            proof.both_signs,
-        ),
-    )
+def gate_rows(separation: Separation, proof: SteeringProof) -> tuple[GateRow, ...]:
+    """The gates of "strong" as the page shows them."""
+    return tuple(GateRow(*_asked(gate), _found(gate, proof.slope), gate.passed) for gate in gates(separation, proof))
+
+
+def _asked(gate: Gate) -> tuple[str, str]:
+    """What a gate is about, and what it asks for."""
+    if gate.name in _AMONG:
+        return f"steers: p {_AMONG[gate.name].format(n=gate.n)}", f"below {ALPHA:.2f}"
+    return _ASKED[gate.name]
+
+
+_ASKED: dict[GateName, tuple[str, str]] = {
+    "auc": ("reads: lower end of the nested held-out AUC", f"{STRONG_AUC:.2f} or more"),
+    "halves": ("is stable: cosine between halves of the questions", f"{STABLE_HALVES:.2f} or more"),
+    "pairs": ("is stable: lowest cosine between instruction pairs", "above 0"),
+    "slope": ("steers: slope of S, nats per token and rho", "above 0"),
+    "signs": ("turns round with the sign of the dose", "by the interval at every dose"),
+}
+_AMONG: dict[GateName, str] = {
+    "shuffled": "among {n:,} shuffled-label vectors, equal norm",
+    "random": "among {n:,} random vectors, equal norm",
+    "swapped": "with the poles of whole instruction pairs swapped",
+    "shuffled at equal KL": "among {n:,} shuffled-label vectors, equal KL",
+    "random at equal KL": "among {n:,} random vectors, equal KL",
+}
+
+
+def _found(gate: Gate, slope: Estimate) -> str:
+    if gate.name == "slope":
+        return with_interval(slope)
+    if gate.name == "signs":
+        return "yes" if gate.passed else "no"
+    return p_text(gate.value) if gate.name in _AMONG else decimals(gate.value, 3)
 
 
 def _doses(tried: Tried) -> Table:
     """S at each dose, beside what 95 % of the controls would do there."""
-    proof, per_rho = tried.trial.proof, gaps_per_rho(tried.calibration)
+    proof, per_rho = tried.trial.proof, gaps_at_rho_1(tried.calibration)
     columns = ("rho", "strength, gaps", "S [95 % interval], nats per token", "KL on these replies, nats per token")
     rows = [
         (signed(dose), signed(dose * per_rho), gain_text(point, 3), decimals(kl, 3), *_bands(tried, dose))
