@@ -1,6 +1,7 @@
 """Tiny PEFT adapters with random weights, saved into folders as peft saves them."""
 
 import json
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ import peft
 import tiny_models
 import torch
 import transformers
+
+from personascope.models.huggingface import HuggingFaceModel
+from personascope.models.opening import open_tuned
 
 TARGETS = {
     "llama": ["q_proj", "v_proj", "o_proj", "down_proj"],
@@ -27,7 +31,7 @@ def saved_adapter(
     folder: Path, base: str = "", *, architecture: str = "llama", seed: int = 0, size: float = 0.1, **settings: Any
 ) -> str:
     """A LoRA adapter in a folder; `size` is the spread of its last weights, 0 leaves it untrained."""
-    wanted = {"r": 4, "target_modules": TARGETS[architecture], **settings}
+    wanted = {"r": 4, "target_modules": TARGETS[architecture], "fan_in_fan_out": architecture == "gpt2", **settings}
     return saved_tuned(folder, peft.LoraConfig(task_type="CAUSAL_LM", **wanted), base, architecture, seed, size)
 
 
@@ -47,6 +51,14 @@ def saved_tuned(
                     )
         tuned.save_pretrained(folder)
     return with_config(folder, base_model_name_or_path=base or None)
+
+
+def engine(architecture: str) -> HuggingFaceModel:
+    """A tiny model that wears the second of two adapters."""
+    base = tiny_models.engine(architecture)
+    with tempfile.TemporaryDirectory() as folder:
+        names = [saved_adapter(Path(folder) / str(seed), architecture=architecture, seed=seed) for seed in (0, 1)]
+        return [open_tuned(base, name) for name in names][1]
 
 
 def with_config(folder: Path, **changes: Any) -> str:

@@ -25,7 +25,8 @@ SAMPLING = Sampling(6)
 def asked(engine):
     """What each public way of asking an engine gives, as arrays."""
     read = engine.residuals(CHATS, REPLIES, layers=LAYERS)
-    steer = (Steering({1: np.full(engine.spec.width, 0.3, np.float32)}, 1.0),)
+    push = np.cos(np.arange(engine.spec.width)).astype(np.float32)
+    steer = (Steering({1: push}, 1.0),)
     score = engine.score(CHATS, REPLIES, steerings=[(), steer])
     wrote = engine.generate(CHATS, SAMPLING, seeds=[1, 2, 3, 4], layers=LAYERS, steering=[(), steer, (), steer])
     weights = np.ones(len(CHATS), np.float32)
@@ -39,8 +40,9 @@ def same(one, other):
 
 
 def close(one, other, most=1e-4):
+    """Apart by no more than `most` of the largest, or of 1."""
     return all(
-        np.allclose(a, b, rtol=most, atol=most * np.nanmax(np.abs(b)), equal_nan=True)
+        np.allclose(a, b, rtol=most, atol=most * max(1, np.nanmax(np.abs(b))), equal_nan=True)
         for a, b in zip(one, other, strict=True)
     )
 
