@@ -1,5 +1,6 @@
 """Tiny PEFT adapters with random weights, saved into folders as peft saves them."""
 
+import copy
 import json
 import tempfile
 import warnings
@@ -10,6 +11,7 @@ import peft
 import tiny_models
 import torch
 import transformers
+from safetensors.torch import save_file
 
 from personascope.models.huggingface import HuggingFaceModel
 from personascope.models.opening import open_tuned
@@ -59,6 +61,25 @@ def engine(architecture: str) -> HuggingFaceModel:
     with tempfile.TemporaryDirectory() as folder:
         names = [saved_adapter(Path(folder) / str(seed), architecture=architecture, seed=seed) for seed in (0, 1)]
         return [open_tuned(base, name) for name in names][1]
+
+
+def saved_for(model: torch.nn.Module, folder: Path, base: str, rank: int = 16) -> str:
+    """A random LoRA adapter for all projections of a model's blocks, made without a copy of the model."""
+    with torch.device("meta"):
+        empty = type(model)(copy.deepcopy(model.config))
+        config = peft.LoraConfig(
+            task_type="CAUSAL_LM", r=rank, target_modules="all-linear", base_model_name_or_path=base
+        )
+        tuned = peft.get_peft_model(empty, config)
+        shapes = {name: weight.shape for name, weight in peft.get_peft_model_state_dict(tuned).items()}
+    numbers = torch.Generator().manual_seed(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(
+        {name: 0.02 * torch.randn(shape, generator=numbers) for name, shape in shapes.items()},
+        folder / "adapter_model.safetensors",
+    )
+    config.save_pretrained(folder)
+    return with_config(folder, base_model_name_or_path=base)
 
 
 def with_config(folder: Path, **changes: Any) -> str:

@@ -83,6 +83,16 @@ def test_a_name_that_leads_nowhere_is_told_why_and_what_to_do(monkeypatch, capfd
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_model_too_large_for_memory_is_told_what_to_do(monkeypatch, tmp_path):
+    def refuse(*_args, **_settings):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(loading.AutoModelForCausalLM, "from_pretrained", refuse)
+    with pytest.raises(ModelError, match="does not fit into memory") as caught:
+        open_model(saved(tmp_path / "m"))
+    assert "--quantize 8bit" in caught.value.hint and "--layers" in caught.value.hint
+
+
 class Heard(logging.Handler):
     """Keeps what is logged."""
 

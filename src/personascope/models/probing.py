@@ -34,11 +34,11 @@ class Probe:
         return logits
 
 
-_LOOSEST = {"float32": 1e-3}
-"""How far a text may read apart in a batch and alone, by precision; 0.1 in others.
+_LOOSEST = {"float32": 1e-3, "4bit-float32": 1e-3, "8bit": 0.25}
+"""How far a text may read apart in a batch and alone, by precision; 0.1 in others, which round each sum.
 
-bfloat16 and float16 round each sum. Quantised weights add to that: what an activation is rounded to hangs, in 8 bits,
-on the outliers of its whole batch, and turns with the last bit of a sum.
+In 8 bits an activation is rounded by the outliers of its whole batch, and turns with the last bit of a sum: 3 % of the
+residual is usual on the default model, 9 % the most seen. What ignores positions reads apart by more than that.
 """
 
 
@@ -58,7 +58,8 @@ def prove_batches(engine: HuggingFaceModel, ids: list[int]) -> None:
             hint="recurrent and hybrid architectures are not supported yet; use a transformer decoder",
         ) from error
     gap = np.linalg.norm(together - alone, axis=-1) / np.linalg.norm(alone, axis=-1)
-    loosest = _LOOSEST.get(engine.spec.dtype, 0.1)
+    dtype = engine.spec.dtype
+    loosest = _LOOSEST.get(dtype) or _LOOSEST.get(dtype.partition("-")[0]) or 0.1
     if not gap.max() <= loosest:
         raise ModelError(
             f"a text of {engine.spec.name} reads differently in a batch (by {gap.max():.1%} of its residual)",
