@@ -4,13 +4,14 @@ import json
 
 import numpy as np
 import pytest
+import tiny_adapters
 import torch
 
 from personascope.contrasts import from_replies, from_rollouts
 from personascope.extraction import extract
 from personascope.models import default_model
 from personascope.models.default_model import cache_dir, default_model_source
-from personascope.models.opening import open_model
+from personascope.models.opening import open_model, open_tuned
 from personascope.models.protocols import Chat, Sampling
 from personascope.models.residual import reading
 from personascope.models.running import Limits
@@ -45,6 +46,20 @@ def test_the_default_model_is_smollm2(engine):
 def test_it_speaks_english(engine):
     reply = engine.generate([Chat("What is the capital of France?")], Sampling(16, 0.0), seeds=[0]).replies[0]
     assert "Paris" in reply.text
+
+
+def test_an_adapter_shares_its_weights_and_leaves_it_as_it_was(engine, tmp_path):
+    """Base and adapter together hold at most 1.15 times one model."""
+    model, ask = engine.loaded.model, [Chat("How was your day?")]
+    alone = sum(weight.numel() * weight.element_size() for weight in model.parameters())
+    plain = engine.residuals(ask, ["It was fine."], layers=[15]).reply_mean
+    tuned = open_tuned(engine, tiny_adapters.saved_for(model, tmp_path / "a", default_model.HUB_NAME))
+    assert tuned.loaded.model is model and tuned.notes == ()
+    held = {weight.untyped_storage().data_ptr(): weight.untyped_storage().nbytes() for weight in model.parameters()}
+    assert alone < sum(held.values()) < 1.15 * alone
+    changed = tuned.residuals(ask, ["It was fine."], layers=[15]).reply_mean
+    assert np.array_equal(engine.residuals(ask, ["It was fine."], layers=[15]).reply_mean, plain)
+    assert not np.allclose(changed, plain, rtol=0.01)
 
 
 def test_its_first_token_is_a_sink_that_would_drown_every_mean(engine):

@@ -77,8 +77,12 @@ class Rounding:
     """The same, of a log-probability."""
 
 
-COARSE = {"float16": Rounding(2e-3, 1e-2, 0.05), "bfloat16": Rounding(1e-2, 5e-2, 0.5)}
-"""Precisions in which rounding alone may turn a word."""
+COARSE = {
+    "float16": Rounding(2e-3, 1e-2, 0.05),
+    "bfloat16": Rounding(1e-2, 5e-2, 0.5),
+    "8bit": Rounding(1e-2, 0.25, 2.0),
+}
+"""Precisions in which rounding alone may turn a word; in 8 bits it hangs on the outliers of the whole batch."""
 FINE = Rounding(1e-5, 1e-4, 1e-3)
 """float32 and finer."""
 
@@ -109,7 +113,13 @@ class Bench:
     @property
     def rounding(self) -> Rounding:
         """What this model's precision allows."""
-        return COARSE.get(self.engine.spec.dtype, FINE)
+        return COARSE.get(self.kept_in, FINE)
+
+    @property
+    def kept_in(self) -> str:
+        """What decides the rounding: 8 bits by themselves, else what is computed in (4bit-float32: float32)."""
+        bits, _, computed = self.engine.spec.dtype.partition("-")
+        return bits if bits in COARSE or not computed else computed
 
     def push(self, layer: int, strength: float = 1.0, *, mode: Mode = "add") -> Steering:
         """A steering along a direction of no meaning, the same at every call."""

@@ -130,7 +130,7 @@ def rows_apart(bench: Bench) -> tuple[bool, str]:
     apart = [engine.generate([chat], sampling, seeds=[1], steering=[steered]).replies[0] for steered in steering]
     alike = sum(ours == theirs for ours, theirs in zip(said, apart, strict=True))
     # Where rounding alone may turn a word, the residuals decide.
-    passed = gap <= bench.rounding.batch and (alike == n or engine.spec.dtype in COARSE)
+    passed = gap <= bench.rounding.batch and (alike == n or bench.kept_in in COARSE)
     return passed, f"{alike} of {n} replies are the same, residuals differ by {tiny(gap)} at most"
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import tiny_adapters
 import tiny_models
 
 from personascope.models.protocols import Engine
@@ -31,9 +32,14 @@ def huggingface_engines() -> dict[str, Callable[[], Engine]]:
     return every | {"hf-base": partial(tiny_models.engine, "llama", template=None), "hf-few-at-once": few_at_once}
 
 
-ENGINES: dict[str, Callable[[], Engine]] = toy_engines() | huggingface_engines()
+def adapter_engines() -> dict[str, Callable[[], Engine]]:
+    """Tiny models that wear an adapter, over weights that another adapter and the base's own engine share."""
+    return {f"hf-{name}-lora": partial(tiny_adapters.engine, name) for name in tiny_adapters.TARGETS}
 
-RELATIVE_TOLERANCE: dict[str, float] = dict.fromkeys(toy_engines(), 0.0) | dict.fromkeys(huggingface_engines(), 1e-4)
+
+ENGINES: dict[str, Callable[[], Engine]] = toy_engines() | huggingface_engines() | adapter_engines()
+
+RELATIVE_TOLERANCE: dict[str, float] = dict.fromkeys(ENGINES, 1e-4) | dict.fromkeys(toy_engines(), 0.0)
 """How far two readings of one text may lie apart, as a share of the length of the row's residual at that layer."""
 
 

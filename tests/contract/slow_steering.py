@@ -24,7 +24,7 @@ def _log_probabilities(engine, tokens, steered):
     blocks = engine._loaded.blocks
     handles = [blocks[layer].register_forward_hook(_hook(layer, tokens, steered, met)) for layer in layers]
     try:
-        with torch.no_grad():
+        with engine._loaded.dressed(), torch.no_grad():
             logits = engine._loaded.model(input_ids=torch.tensor([tokens.ids]), use_cache=False).logits[0]
     finally:
         for handle in handles:

@@ -12,7 +12,7 @@ from toy_items import OneLetter, planted_score, write_planted
 from personascope.cli import profile_job
 from personascope.cli.app import run as run_command
 from personascope.cli.profile import profile
-from personascope.cli.profile_job import run_profile
+from personascope.cli.profile_job import Opening, run_profile
 from personascope.cli.profile_options import Job, questionnaire_named
 from personascope.models.toy import ToyModel
 
@@ -55,7 +55,7 @@ def items(tmp_path):
 
 def test_a_picture_and_a_page_are_drawn(items, tmp_path):
     job = Job(("toy",), questionnaire_named(str(items), "warmth", None), "text", None, tmp_path, 0)
-    run_profile(job, precision="auto", trust_remote_code=False, json_output=False)
+    run_profile(job, Opening("auto", trust_remote_code=False), json_output=False)
     assert (tmp_path / "toy_profile.png").read_bytes().startswith(b"\x89PNG")
     assert "Profile of toy" in (tmp_path / "toy_profile.html").read_text(encoding="utf-8")
 

@@ -76,11 +76,21 @@ def test_a_folder_without_a_model_is_told(tmp_path, name):
     ],
 )
 def test_a_name_that_leads_nowhere_is_told_why_and_what_to_do(monkeypatch, capfd, name, found, hint):
-    monkeypatch.setattr(loading, "_hub_answers", lambda: False)
+    monkeypatch.setattr(loading, "hub_answers", lambda: False)
     with pytest.raises(ModelError, match=found) as caught:
         open_model(name)
     assert hint in caught.value.hint and "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_model_too_large_for_memory_is_told_what_to_do(monkeypatch, tmp_path):
+    def refuse(*_args, **_settings):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(loading.AutoModelForCausalLM, "from_pretrained", refuse)
+    with pytest.raises(ModelError, match="does not fit into memory") as caught:
+        open_model(saved(tmp_path / "m"))
+    assert "--quantize 8bit" in caught.value.hint and "--layers" in caught.value.hint
 
 
 class Heard(logging.Handler):
@@ -100,7 +110,7 @@ def test_the_libraries_say_nothing_where_a_model_cannot_be_had(monkeypatch):
         logging.getLogger("transformers.modeling_utils").error("LOAD REPORT")
         raise OSError("nosuch/model is not a valid model identifier\nIf this is a private repository, ...")
 
-    monkeypatch.setattr(loading, "_hub_answers", lambda: True)
+    monkeypatch.setattr(loading, "hub_answers", lambda: True)
     monkeypatch.setattr(loading.AutoTokenizer, "from_pretrained", refuse)
     heard, loggers = Heard(), [logging.getLogger(name) for name in ("transformers", "huggingface_hub")]
     levels = [logger.level for logger in loggers]
@@ -115,7 +125,7 @@ def test_the_libraries_say_nothing_where_a_model_cannot_be_had(monkeypatch):
 def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch):
     """The libraries would try for two minutes."""
     monkeypatch.setattr(loading.huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
-    assert not loading._hub_answers()
+    assert not loading.hub_answers()
 
 
 def damaged(folder, change):

@@ -94,7 +94,8 @@ def test_help_has_the_options_under_headings(run):
     told = {heading: re.findall(r"^  (--[a-z-]+)", part, re.MULTILINE) for heading, part in named.items()}
     assert told["Vectors and dose"][:3] == ["--vectors", "--also", "--strengths"]
     assert {"--prompt", "--interactive", "--max-tokens", "--seed", "--raw"} <= set(told["Prompts and replies"])
-    assert told["Model"] == ["--dtype", "--trust-remote-code"] and {"--json", "--help"} <= set(told["Output"])
+    assert told["Model"] == ["--dtype", "--trust-remote-code", "--quantize"]
+    assert {"--json", "--help"} <= set(told["Output"])
 
 
 def test_the_version_is_told_and_verbs_run_where_types_are_checked(run, vectors):

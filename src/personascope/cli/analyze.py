@@ -5,9 +5,13 @@ from typing import Annotated
 
 import typer
 
+from personascope.cli.model_options import Quantize
+
 
 def analyze(
-    model: Annotated[str, typer.Argument(help="Hub name, folder, smollm2-135m (default model) or toy.")],
+    model: Annotated[
+        str, typer.Argument(help="Hub name, folder or PEFT adapter; smollm2-135m (default model) or toy.")
+    ],
     trait: Annotated[str, typer.Option(help="A trait with items, by name, or its YAML file.")],
     vectors: Annotated[
         list[Path] | None,
@@ -37,6 +41,7 @@ def analyze(
     seed: Annotated[int, typer.Option(min=0, help="Seed of folds, intervals and controls.")] = 0,
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
     trust_remote_code: Annotated[bool, typer.Option(help="Run code that comes with the model.")] = False,
+    quantize: Quantize = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print the analysis as JSON.")] = False,
 ) -> None:
     """Steer with a trait's vectors and ask the items of all traits at each dose, beside controls and damage.
@@ -52,5 +57,5 @@ def analyze(
     from personascope.cli.analyze_job import run_analysis
     from personascope.models.opening import open_engine
 
-    engine = open_engine(model, plan.trait, precision=dtype, trust_remote_code=trust_remote_code)
+    engine = open_engine(model, plan.trait, precision=dtype, trust_remote_code=trust_remote_code, quantize=quantize)
     run_analysis(engine, plan, stem_of(model, plan.trait.name, save_dir), json_output=json_output)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from personascope.cli.model_options import Quantize
 from personascope.errors import UserError
 from personascope.traits import Trait, catalogue_names, load_trait
 
@@ -18,10 +19,13 @@ _WORDS = {True: "pass", False: "FAIL", None: "-"}
 
 
 def check(
-    model: Annotated[str, typer.Argument(help="Hub name, folder, smollm2-135m (default model) or toy.")],
+    model: Annotated[
+        str, typer.Argument(help="Hub name, folder or PEFT adapter; smollm2-135m (default model) or toy.")
+    ],
     vectors: Annotated[Path | None, typer.Option(help="A vectors file, to be checked against the model.")] = None,
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
     trust_remote_code: Annotated[bool, typer.Option(help="Run code that comes with the model.")] = False,
+    quantize: Quantize = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
 ) -> None:
     """Check that steering does on this model what it says, and that a vectors file fits it; exit 2 where not."""
@@ -31,7 +35,9 @@ def check(
     from personascope.self_check import engine_checks
     from personascope.vectors_check import file_checks
 
-    engine = open_engine(model, _trait_behind(vectors), precision=dtype, trust_remote_code=trust_remote_code)
+    engine = open_engine(
+        model, _trait_behind(vectors), precision=dtype, trust_remote_code=trust_remote_code, quantize=quantize
+    )
     bench = bench_for(engine)
     done = _told(engine_checks(bench), quiet=json_output)
     done += _told(file_checks(vectors, bench), quiet=json_output) if vectors else []

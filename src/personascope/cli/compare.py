@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from personascope.cli.model_options import Quantize
+
 
 def compare(
     base: Annotated[str, typer.Argument(help="Hub name, folder, smollm2-135m (default model) or toy.")],
@@ -25,6 +27,7 @@ def compare(
     save_dir: Annotated[Path, typer.Option("--save-dir", "-o", help="Where the files go.")] = Path("persona_analysis"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of sampling and intervals.")] = 0,
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    quantize: Quantize = None,
     trust_remote_code: Annotated[bool, typer.Option(help="Run code that comes with the model.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print everything as JSON, one object a model.")] = False,
 ) -> None:
@@ -37,6 +40,6 @@ def compare(
 
     job = job_asked(base, tuned, traits, (items, max_items), protocol=protocol, save_dir=save_dir, seed=seed)
     # Torch and transformers take seconds to import; help and mistakes should not.
-    from personascope.cli.compare_job import run_compare
+    from personascope.cli.compare_job import opening_named, run_compare
 
-    run_compare(job, precision=dtype, trust_remote_code=trust_remote_code, json_output=json_output)
+    run_compare(job, opening_named(dtype, quantize, trust_remote_code=trust_remote_code), json_output=json_output)

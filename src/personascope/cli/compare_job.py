@@ -5,6 +5,7 @@ Apart from `compare`, so that help and mistakes need no torch.
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from personascope.artifacts import finite, model_in_file_names, write_json
@@ -14,23 +15,26 @@ from personascope.cli.compare_tables import print_comparison
 from personascope.cli.printing import Interrupted
 from personascope.comparing import Comparison, Persona, Plan, compare, persona
 from personascope.comparison_file import comparison_as_json
+from personascope.errors import ModelError
 from personascope.gathering import Progress
-from personascope.models.opening import TRAINED_TOYS, open_engine, trained_toy
+from personascope.models.huggingface import HuggingFaceModel
+from personascope.models.opening import TRAINED_TOYS, Precision, open_model, open_tuned, precision_named, trained_toy
 from personascope.models.protocols import Engine
+from personascope.models.quantising import Quantization, quantization_named
+from personascope.models.toy import ToyModel
 from personascope.report.compare_page import write_comparison_page, write_comparison_picture
 
 
-def run_compare(job: Job, *, precision: str, trust_remote_code: bool, json_output: bool) -> None:
+def run_compare(job: Job, how: Opening, *, json_output: bool) -> None:
     """Compare the base with each tuned model, write the files, and print what came of it."""
     plan = Plan(job.traits, job.protocol, job.questionnaire, job.save_dir, job.seed)
     try:
         with progress_bars(leave=False) as progress:
-            base = _opened(job.base, job, precision, trust_remote_code)
+            base = _base(job, how)
             known = persona(base, plan, own_vectors=True, progress=progress)
         for name in job.tuned:
             with progress_bars(leave=False) as progress:
-                tuned = _opened(name, job, precision, trust_remote_code)
-                found, files = _compared(base, known, tuned, plan, progress)
+                found, files = _compared(base, known, _tuned(base, name, job, how), plan, progress)
             if json_output:
                 print(json.dumps(finite(comparison_as_json(found)), indent=1, ensure_ascii=False))
             else:
@@ -39,11 +43,34 @@ def run_compare(job: Job, *, precision: str, trust_remote_code: bool, json_outpu
         raise Interrupted("vectors that were finished are kept, the same command goes on from there") from stop
 
 
-def _opened(name: str, job: Job, precision: str, trust_remote_code: bool) -> Engine:
-    """The engine for a name; toy-high and toy-low are the toy as if trained towards a pole."""
-    if name in TRAINED_TOYS:
-        return trained_toy(name, job.traits)
-    return open_engine(name, None, precision=precision, trust_remote_code=trust_remote_code)
+@dataclass(frozen=True)
+class Opening:
+    """How models are opened."""
+
+    precision: Precision
+    trust_remote_code: bool
+    quantize: Quantization | None
+
+
+def opening_named(precision: str, quantize: str | None, *, trust_remote_code: bool) -> Opening:
+    """How models are opened, from the options. Raises ModelError for an unknown one."""
+    return Opening(precision_named(precision), trust_remote_code, quantization_named(quantize))
+
+
+def _base(job: Job, how: Opening) -> HuggingFaceModel | ToyModel:
+    return trained_toy(job.base, job.traits) if job.base in TRAINED_TOYS else open_model(job.base, **vars(how))
+
+
+def _tuned(base: HuggingFaceModel | ToyModel, name: str, job: Job, how: Opening) -> HuggingFaceModel | ToyModel:
+    """The engine for a tuned model; an adapter shares the base's weights, a toy is compared with toys."""
+    if isinstance(base, HuggingFaceModel) and name not in TRAINED_TOYS:
+        return open_tuned(base, name, **vars(how))
+    if isinstance(base, HuggingFaceModel) or name not in TRAINED_TOYS:
+        raise ModelError(
+            f"{name} cannot be compared with {job.base}: the toy is no language model",
+            hint=f"compare toys with each other: {', '.join(TRAINED_TOYS)}",
+        )
+    return trained_toy(name, job.traits)
 
 
 def _compared(

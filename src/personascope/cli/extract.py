@@ -5,12 +5,15 @@ from typing import Annotated
 
 import typer
 
+from personascope.cli.model_options import Quantize
 from personascope.errors import LayerError
 from personascope.traits import load_trait
 
 
 def extract(
-    model: Annotated[str, typer.Argument(help="Hub name, folder, smollm2-135m (default model) or toy.")],
+    model: Annotated[
+        str, typer.Argument(help="Hub name, folder or PEFT adapter; smollm2-135m (default model) or toy.")
+    ],
     trait: Annotated[str, typer.Option(help="A trait of the catalogue (`personascope traits list`) or a YAML file.")],
     layers: Annotated[str | None, typer.Option(help="Layers, as 15,16,20-24; all if not given.")] = None,
     layer_range: Annotated[
@@ -30,6 +33,7 @@ def extract(
     ] = True,
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
     trust_remote_code: Annotated[bool, typer.Option(help="Run code that comes with the model.")] = False,
+    quantize: Quantize = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print the analysis as JSON.")] = False,
 ) -> None:
     """Extract a trait's vectors from a model, with their held-out separation, a picture and a report."""
@@ -40,7 +44,9 @@ def extract(
     asked = protocol_named(protocol, max_new_tokens)
     chosen = contrast_named(loaded, contrast, asked)
     job = Job(loaded, chosen, wanted, seed, save_dir, trial=asked if calibrate else None)
-    extraction = run_job(model, job, dtype=dtype, trust_remote_code=trust_remote_code, quiet=json_output)
+    extraction = run_job(
+        model, job, dtype=dtype, trust_remote_code=trust_remote_code, quantize=quantize, quiet=json_output
+    )
     if json_output:
         print(extraction.analysis_path.read_text(encoding="utf-8"), end="")
 

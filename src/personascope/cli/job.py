@@ -43,10 +43,16 @@ class Job:
 
 
 def run_job(
-    model_name: str, job: Job, *, dtype: str = "auto", trust_remote_code: bool = False, quiet: bool = False
+    model_name: str,
+    job: Job,
+    *,
+    dtype: str = "auto",
+    trust_remote_code: bool = False,
+    quantize: str | None = None,
+    quiet: bool = False,
 ) -> Extraction:
     """Open the model, extract, write the report, and print what came of it."""
-    engine = open_engine(model_name, job.trait, precision=dtype, trust_remote_code=trust_remote_code)
+    engine = open_engine(model_name, job.trait, precision=dtype, trust_remote_code=trust_remote_code, quantize=quantize)
     layers = list(job.layers) if job.layers is not None else list(range(engine.spec.n_layers))
     stem = job.save_dir / file_stem(model_name, job.trait, job.contrast)
     with telling_what_is_left(stem), progress_bars() as progress:

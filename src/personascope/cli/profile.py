@@ -5,9 +5,13 @@ from typing import Annotated
 
 import typer
 
+from personascope.cli.model_options import Quantize
+
 
 def profile(
-    models: Annotated[list[str], typer.Argument(help="Hub names or folders; smollm2-135m (default model) or toy.")],
+    models: Annotated[
+        list[str], typer.Argument(help="Hub names, folders or PEFT adapters; smollm2-135m (default model) or toy.")
+    ],
     items: Annotated[str, typer.Option(help="own (shipped), a file, or a data set: hub:mirlab/TRAIT.")] = "own",
     traits: Annotated[str | None, typer.Option(help="Some traits, as openness,neuroticism; all if not given.")] = None,
     max_items: Annotated[
@@ -28,6 +32,7 @@ def profile(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the intervals; the scores have no chance in them.")] = 0,
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
     trust_remote_code: Annotated[bool, typer.Option(help="Run code that comes with the model.")] = False,
+    quantize: Quantize = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
 ) -> None:
     """Ask a model the items of a questionnaire: its score on each trait, with interval, charts and a page.
@@ -48,6 +53,6 @@ def profile(
         seed,
     )
     # Torch and transformers take seconds to import; help and mistakes should not.
-    from personascope.cli.profile_job import run_profile
+    from personascope.cli.profile_job import Opening, run_profile
 
-    run_profile(job, precision=dtype, trust_remote_code=trust_remote_code, json_output=json_output)
+    run_profile(job, Opening(dtype, trust_remote_code, quantize), json_output=json_output)

@@ -33,6 +33,7 @@ class Opening:
 
     precision: str
     trust_remote_code: bool
+    quantize: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +49,10 @@ class Asked:
         return self.columns[0].profile.choice.way
 
 
-def run_profile(job: Job, *, precision: str, trust_remote_code: bool, json_output: bool) -> None:
+def run_profile(job: Job, opening: Opening, *, json_output: bool) -> None:
     """Ask the models, write the files, and print what came of it."""
     with progress_bars(leave=False) as progress:
-        found = profiled(job, Opening(precision, trust_remote_code), progress)
+        found = profiled(job, opening, progress)
         tick = progress("report", 1)
         files = write_profile(found, job.save_dir / stem_of(job))
         tick(1.0)

@@ -5,13 +5,16 @@ from typing import Annotated
 
 import typer
 
+from personascope.cli.model_options import Quantize
 from personascope.cli.steer_command import ASKED, DOSE, MODEL, OUTPUT
 from personascope.errors import SteeringError, UserError
 from personascope.judging import Judge
 
 
 def steer(
-    model: Annotated[str, typer.Argument(help="Hub name, folder, smollm2-135m (default model) or toy.")],
+    model: Annotated[
+        str, typer.Argument(help="Hub name, folder or PEFT adapter; smollm2-135m (default model) or toy.")
+    ],
     vectors: Annotated[
         Path,
         typer.Option(help="The .npz that extract wrote; the original scripts' are read too.", rich_help_panel=DOSE),
@@ -83,6 +86,7 @@ def steer(
     trust_remote_code: Annotated[
         bool, typer.Option(help="Run code that comes with the model.", rich_help_panel=MODEL)
     ] = False,
+    quantize: Quantize = None,
     json_output: Annotated[
         bool, typer.Option("--json", help="Print everything as one JSON object.", rich_help_panel=OUTPUT)
     ] = False,
@@ -114,7 +118,9 @@ def steer(
     from personascope.cli.steered_model import open_steered
     from personascope.cli.steering_job import compare
 
-    steered = open_steered(model, files, turned, precision=dtype, trust_remote_code=trust_remote_code)
+    steered = open_steered(
+        model, files, turned, precision=dtype, trust_remote_code=trust_remote_code, quantize=quantize
+    )
     if interactive:
         talk(steered, asking)
     else:

@@ -64,7 +64,13 @@ class SteeredModel:
 
 
 def open_steered(
-    model_name: str, files: Files, setting: Setting, *, precision: str = "auto", trust_remote_code: bool = False
+    model_name: str,
+    files: Files,
+    setting: Setting,
+    *,
+    precision: str = "auto",
+    trust_remote_code: bool = False,
+    quantize: str | None = None,
 ) -> SteeredModel:
     """Open the model and put its dials in place.
 
@@ -73,7 +79,7 @@ def open_steered(
     paths = [files.vectors, *(path for path, _ in files.also)]
     names = _names(paths)
     trait = known_trait(names[0])
-    engine = open_engine(model_name, trait, precision=precision, trust_remote_code=trust_remote_code)
+    engine = open_engine(model_name, trait, precision=precision, trust_remote_code=trust_remote_code, quantize=quantize)
     first, notes = _first(engine, files, setting)
     turned = {names[0]: first}
     for name, path in zip(names[1:], paths[1:], strict=True):

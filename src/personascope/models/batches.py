@@ -147,18 +147,25 @@ def layout(rows: Sequence[Row], device: torch.device) -> Layout:
     return Layout(rows, ids.to(device), positions.to(device), mask.to(device), cached)
 
 
+MORE_MEMORY = (
+    "batches are halved by themselves; try --quantize 8bit, for extract fewer --layers, a smaller model, "
+    "or a machine with more memory"
+)
+"""What to do where not even one text fits; the original toolkit's advice."""
+
+
 def run_halving(rows: Sequence[Row], run: Callable[[Sequence[Row]], None]) -> None:
     """Run a batch; where memory does not suffice, its halves. Raises ModelError if one row is too much."""
     try:
         run(rows)
         return
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         if len(rows) == 1:
             raise ModelError(
                 f"one text of {rows[0].length} tokens does not fit into memory",
-                hint="use a smaller model, fewer --max-new-tokens, shorter texts or a machine with more memory",
+                hint=f"{MORE_MEMORY}; or shorter texts",
             ) from error
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -167,7 +174,8 @@ def run_halving(rows: Sequence[Row], run: Callable[[Sequence[Row]], None]) -> No
     run_halving(rows[middle:], run)
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory did not suffice, in whatever words torch says so."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return any(told in str(error) for told in _OUT_OF_MEMORY)

@@ -52,6 +52,11 @@ def cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "personascope"
 
 
+def converted_folder() -> Path:
+    """Where the converted copy lies, or will."""
+    return cache_dir() / f"{NAME}-{_CONVERSION}"
+
+
 def default_model_source() -> str:
     """Where to load the default model from: the converted folder, or the Hub's name.
 
@@ -60,7 +65,7 @@ def default_model_source() -> str:
     gguf_path = _packaged_gguf()
     if gguf_path is None:
         return HUB_NAME
-    folder = cache_dir() / f"{NAME}-{_CONVERSION}"
+    folder = converted_folder()
     if not (folder / "config.json").exists():
         _convert(gguf_path, folder)
     return str(folder)

@@ -7,7 +7,7 @@ Knows torch and transformers; stages see only the protocols it has.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +37,7 @@ from personascope.models.running import Limits, Runner
 from personascope.models.scoring import score_replies
 from personascope.models.sensitivity import sensitivity
 from personascope.models.steered import steered_everywhere
+from personascope.models.wearing import Wardrobe
 from personascope.models.writing import Wanted, write_replies
 from personascope.steering import acting, check_steered
 
@@ -45,7 +46,8 @@ from personascope.steering import acting, check_steered
 class Loaded:
     """A model ready to run: its blocks in order, how chats are put to it, and what ends a reply.
 
-    `resumes`: whether a forward pass may start in the middle, from a stream that is known.
+    `resumes`: whether a forward pass may start in the middle, from a stream that is known. `wardrobe` holds the
+    adapters of the model's weights, `worn` names the one that this engine runs with.
     """
 
     model: nn.Module
@@ -55,6 +57,13 @@ class Loaded:
     ends: frozenset[int]
     context: int
     resumes: bool = False
+    wardrobe: Wardrobe | None = None
+    worn: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def dressed(self) -> AbstractContextManager[None]:
+        """Within the `with` the model has on what this engine runs with; afterwards what it had on before."""
+        return self.wardrobe.showing(self.worn) if self.wardrobe else nullcontext()
 
 
 class HuggingFaceModel:
@@ -80,7 +89,17 @@ class HuggingFaceModel:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of results must know about how chats are put to this model."""
-        return self._loaded.chat_format.notes
+        return (*self._loaded.chat_format.notes, *self._loaded.notes)
+
+    @property
+    def loaded(self) -> Loaded:
+        """What this engine runs; another engine over the same weights is made from it."""
+        return self._loaded
+
+    @property
+    def limits(self) -> Limits:
+        """How much of it runs at once."""
+        return self._runner.limits
 
     @contextmanager
     def steered(self, steered: Steered) -> Iterator[nn.Module]:
@@ -89,7 +108,7 @@ class HuggingFaceModel:
         For loops of one's own. Raises SteeringError unless all positions are `all`, ModelError if an edit never ran.
         """
         check_steered(steered, self.spec)
-        with steered_everywhere(self._loaded.blocks, steered, self._runner.device):
+        with self._loaded.dressed(), steered_everywhere(self._loaded.blocks, steered, self._runner.device):
             yield self._loaded.model
 
     def residuals(
@@ -126,7 +145,8 @@ class HuggingFaceModel:
         check_layers(layers, self.spec.n_layers)
         _check(self._loaded, samples, steering)
         rows = rows_with_prefixes(samples, keys)
-        return capture(self._runner, rows, layers=layers, width=self.spec.width, steering=steering, tick=tick)
+        with self._loaded.dressed():
+            return capture(self._runner, rows, layers=layers, width=self.spec.width, steering=steering, tick=tick)
 
     @torch.inference_mode()
     def generate(
@@ -156,7 +176,8 @@ class HuggingFaceModel:
         text = self._loaded.chat_format.reply_text
         hear = (lambda row, ids: listen(row, text(ids))) if listen else None
         wanted = Wanted(sampling, seeds, layers, steering, hear)
-        written, residuals = write_replies(self._runner, rows, wanted, width=self.spec.width, tick=tick)
+        with self._loaded.dressed():
+            written, residuals = write_replies(self._runner, rows, wanted, width=self.spec.width, tick=tick)
         return Generation(tuple(Reply(text(one.ids), len(one.ids), one.ended) for one in written), residuals)
 
     @torch.inference_mode()
@@ -177,7 +198,8 @@ class HuggingFaceModel:
         _check(self._loaded, samples)
         for steered in steerings:
             check_steered(steered, self.spec)
-        return score_replies(self._runner, samples, [acting(steered) for steered in steerings], tick)
+        with self._loaded.dressed():
+            return score_replies(self._runner, samples, [acting(steered) for steered in steerings], tick)
 
     def sensitivity(
         self,
@@ -195,7 +217,8 @@ class HuggingFaceModel:
         check_layers(layers, self.spec.n_layers)
         samples = _tokens(self._loaded.chat_format, chats, replies, most_tokens)
         _check(self._loaded, samples)
-        return sensitivity(self._runner, samples, weights, layers=layers, width=self.spec.width)
+        with self._loaded.dressed():
+            return sensitivity(self._runner, samples, weights, layers=layers, width=self.spec.width)
 
 
 def _acting(steering: Sequence[Steered] | None) -> Sequence[Steered] | None:

@@ -18,6 +18,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from personascope.errors import ModelError
 from personascope.models import default_model
+from personascope.models.batches import MORE_MEMORY, is_out_of_memory
+from personascope.models.quantising import Quantization, quantized_loading
 from personascope.suggestions import did_you_mean
 
 _KNOWN = (default_model.NAME, default_model.HUB_NAME, "toy")
@@ -35,14 +37,17 @@ class Source:
     trust_remote_code: bool = False
 
 
-def load(source: Source, dtype: torch.dtype) -> tuple[Any, Any]:
-    """The model and its tokenizer. Raises ModelError where they cannot be had whole."""
+def load(
+    source: Source, dtype: torch.dtype, device: torch.device, *, quantize: Quantization | None = None
+) -> tuple[Any, Any]:
+    """The model, on its device, and its tokenizer. Raises ModelError where they cannot be had whole, or do not fit."""
+    in_few_bits = quantized_loading(quantize, dtype, device)
     _check_folder(source.name)
     settings: dict[str, Any] = {"revision": source.revision, "trust_remote_code": source.trust_remote_code}
     if not Path(source.place).is_dir():
-        settings["local_files_only"] = not _hub_answers()
+        settings["local_files_only"] = not hub_answers()
     try:
-        with _quiet():
+        with quiet():
             tokenizer = AutoTokenizer.from_pretrained(source.place, **settings)
             config = AutoConfig.from_pretrained(source.place, **settings)
             model, told = AutoModelForCausalLM.from_pretrained(
@@ -51,13 +56,17 @@ def load(source: Source, dtype: torch.dtype) -> tuple[Any, Any]:
                 dtype=dtype,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
+                **in_few_bits,
                 **settings,
             )
+            model = model if in_few_bits else model.to(device)
     except Exception as error:  # these libraries, and code that comes with a model, raise whatever they like
-        reason = _NO_HUB if settings.get("local_files_only") else _reason(error)
-        raise _not_opened(source.name, reason, needs_code="trust_remote_code" in str(error)) from error
+        if is_out_of_memory(error):
+            raise ModelError(f"the model {source.name!r} does not fit into memory", hint=MORE_MEMORY) from error
+        why = _NO_HUB if settings.get("local_files_only") else reason(error)
+        raise _not_opened(source.name, why, needs_code="trust_remote_code" in str(error)) from error
     _check_weights(source.name, told)
-    return model, tokenizer
+    return model.eval(), tokenizer
 
 
 _NO_HUB = "the Hub cannot be reached, and the model is not in its cache"
@@ -72,10 +81,10 @@ def _check_folder(name: str) -> None:
         raise _not_opened(name, "no such folder")
 
 
-def _hub_answers() -> bool:
+def hub_answers() -> bool:
     """Whether the Hub can be reached; asked once, because the libraries try again for minutes before they say no."""
     try:
-        with _quiet():
+        with quiet():
             huggingface_hub.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=_HUB_ANSWER_S)
     except Exception:  # noqa: BLE001 - whatever is wrong with the network, the answer is no
         return False
@@ -83,7 +92,7 @@ def _hub_answers() -> bool:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the libraries' bars, reports and warnings off the terminal: what matters of them is told as an error."""
     bars = transformers.utils.logging.is_progress_bar_enabled()
     loggers = [logging.getLogger(name) for name in ("transformers", "huggingface_hub")]
@@ -109,7 +118,7 @@ def _check_weights(name: str, told: Mapping[str, Any]) -> None:
         raise _not_opened(name, f"{len(unread)} weights are missing or of another shape, as {unread[0]}")
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """The first line of what a library says, with the next where it ends in a colon."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines or isinstance(error, KeyError):

@@ -5,21 +5,34 @@ Knows every engine; nothing above it does.
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from personascope.errors import ModelError
 from personascope.models import default_model
-from personascope.models.chat import Tokens, chat_format
+from personascope.models.adapters import (
+    NAME_THE_BASE,
+    Adapter,
+    base_note,
+    check_vocabulary,
+    find_adapter,
+    refused,
+    tokenizer_notes,
+    tokenizer_of,
+)
+from personascope.models.chat import chat_format
 from personascope.models.huggingface import HuggingFaceModel, Loaded
 from personascope.models.loading import Source, load
+from personascope.models.probing import Probe, fingerprint, prove_batches
 from personascope.models.protocols import ModelSpec
+from personascope.models.quantising import Quantization, precision_told, quantization_named
 from personascope.models.residual import bears_resuming, find_blocks, prove_edits
 from personascope.models.running import Limits
 from personascope.models.toy import ToyModel
+from personascope.models.wearing import Wardrobe
 from personascope.traits import Trait
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -34,29 +47,68 @@ def open_model(
     revision: str | None = None,
     trust_remote_code: bool = False,
     limits: Limits | None = None,
+    quantize: Quantization | None = None,
 ) -> HuggingFaceModel:
-    """The engine for a model by Hub name, folder, or `smollm2-135m` (the default model).
+    """The engine for a model by Hub name, folder, or `smollm2-135m` (the default model); or for a PEFT adapter.
 
-    Probes the model once: blocks are found, edits proven to land, texts to read the same in a batch as alone.
+    Of an adapter, the base that its config names is opened and the adapter put on it. Probes the model once: blocks are
+    found, edits proven to land, texts to read the same in a batch as alone.
     Raises ModelError where the model cannot be had or fails the proof.
     """
-    source = default_model.default_model_source() if name == default_model.NAME else name
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    dtype = _dtype(precision, place)
-    model, tokenizer = load(Source(name, source, revision, trust_remote_code), dtype)
-    model = model.to(place).eval()
-    return engine_for(model, tokenizer, name=name, revision=revision, limits=limits)
+    how = _How(precision, device, trust_remote_code, limits, quantize)
+    adapter = find_adapter(name, revision)
+    if adapter is None:
+        return _open(name, revision, how)
+    return _tuned(_base_of(adapter, how), adapter, trust_remote_code=trust_remote_code)
+
+
+def open_tuned(
+    base: HuggingFaceModel,
+    name: str,
+    *,
+    precision: Precision = "auto",
+    trust_remote_code: bool = False,
+    quantize: Quantization | None = None,
+) -> HuggingFaceModel:
+    """The engine for a tuned model, to be compared with its base.
+
+    An adapter is put on the base's weights, in their precision: they stay in memory once, both engines stay usable,
+    and the base reads bit for bit what it read. Any other name is opened as a model of its own. `notes` tell where
+    tokenizer or chat template differ from the base's. Raises ModelError where the adapter does not fit this base.
+    """
+    adapter = find_adapter(name)
+    if adapter is not None:
+        return _tuned(base, adapter, trust_remote_code=trust_remote_code)
+    device = str(base.loaded.model.device)
+    whole = _open(name, None, _How(precision, device, trust_remote_code, base.limits, quantize))
+    unlike = tokenizer_notes(name, whole.loaded.chat_format, base.spec.name, base.loaded.chat_format)
+    return HuggingFaceModel(replace(whole.loaded, notes=unlike), whole.limits)
 
 
 def open_engine(
-    name: str, trait: Trait | None, *, precision: str = "auto", trust_remote_code: bool = False
+    name: str,
+    trait: Trait | None,
+    *,
+    precision: str = "auto",
+    trust_remote_code: bool = False,
+    quantize: str | None = None,
 ) -> "HuggingFaceModel | ToyModel":
     """The engine for a model's name; `toy` is the shipped toy, on which the trait's own texts lean as they should."""
+    bits = quantization_named(quantize)
     if name == "toy":
+        if bits is not None:
+            raise ModelError("the toy has no weights to quantise", hint="leave out --quantize")
         return toy_for(trait) if trait else ToyModel()
-    if precision not in PRECISIONS:
-        raise ModelError(f"there is no precision {precision!r}", hint=f"choose one of {', '.join(PRECISIONS)}")
-    return open_model(name, precision=precision, trust_remote_code=trust_remote_code)
+    how = precision_named(precision)
+    return open_model(name, precision=how, trust_remote_code=trust_remote_code, quantize=bits)
+
+
+def precision_named(name: str) -> Precision:
+    """The precision of that name. Raises ModelError where there is no such."""
+    for known in PRECISIONS:
+        if name == known:
+            return known
+    raise ModelError(f"there is no precision {name!r}", hint=f"choose one of {', '.join(PRECISIONS)}")
 
 
 def toy_for(trait: Trait) -> ToyModel:
@@ -86,92 +138,89 @@ def engine_for(
     model: nn.Module, tokenizer: Any, *, name: str, revision: str | None = None, limits: Limits | None = None
 ) -> HuggingFaceModel:
     """The engine over a model and tokenizer that are already loaded. Raises ModelError where the probe fails."""
-    config: Any = model.config
-    text_config = config.get_text_config(decoder=True)
-    probe = _Probe(model)
-    with torch.inference_mode():
+    wardrobe = Wardrobe(model, name, fingerprint(model))
+    spec = ModelSpec(name, 0, 0, dtype=precision_told(model), revision=revision, template="", weights=wardrobe.weights)
+    return _proven(wardrobe, tokenizer, spec, limits)
+
+
+@dataclass(frozen=True)
+class _How:
+    """How a model is opened, but for its name."""
+
+    precision: Precision
+    device: str | None
+    trust_remote_code: bool
+    limits: Limits | None
+    quantize: Quantization | None
+
+
+def _open(name: str, revision: str | None, how: _How) -> HuggingFaceModel:
+    """The engine for what is no adapter."""
+    source = default_model.default_model_source() if name == default_model.NAME else name
+    place = torch.device(how.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    named = Source(name, source, revision, how.trust_remote_code)
+    model, tokenizer = load(named, _dtype(how.precision, place), place, quantize=how.quantize)
+    return engine_for(model, tokenizer, name=name, revision=revision, limits=how.limits)
+
+
+def _base_of(adapter: Adapter, how: _How) -> HuggingFaceModel:
+    """The engine for the base that an adapter names. Raises ModelError where it names none, or that cannot be had."""
+    if adapter.base is None:
+        raise refused(adapter.name, "its config does not say on which base it was trained", hint=NAME_THE_BASE)
+    try:
+        return _open(adapter.base, adapter.base_revision, how)
+    except ModelError as error:
+        found = f"its config names {adapter.base!r} as its base. {error}"
+        raise refused(adapter.name, found, hint=f"{error.hint}; or {NAME_THE_BASE}") from error
+
+
+def _tuned(base: HuggingFaceModel, adapter: Adapter, *, trust_remote_code: bool) -> HuggingFaceModel:
+    """The engine for an adapter on the base's weights."""
+    loaded, probe = base.loaded, Probe(base.loaded.model, 24)
+    wardrobe = loaded.wardrobe or Wardrobe(loaded.model, base.spec.name, base.spec.weights)
+    tokenizer = tokenizer_of(adapter, loaded.chat_format.tokenizer, trust_remote_code=trust_remote_code)
+    if tokenizer is not loaded.chat_format.tokenizer:
+        check_vocabulary(adapter, tokenizer, probe.n_tokens)
+    worn = wardrobe.put_on(adapter, probe.logits)
+    weights = hashlib.sha256(f"{wardrobe.weights} {adapter.digest}".encode()).hexdigest()[:12]
+    spec = replace(
+        base.spec,
+        name=adapter.name,
+        revision=adapter.revision,
+        adapter=f"{adapter.name} {adapter.digest[:8]}",
+        weights=weights,
+    )
+    engine = _proven(wardrobe, tokenizer, spec, base.limits, worn=worn)
+    told = base_note(adapter, wardrobe.name)
+    told += tokenizer_notes(adapter.name, engine.loaded.chat_format, base.spec.name, loaded.chat_format)
+    return HuggingFaceModel(replace(engine.loaded, notes=told), base.limits)
+
+
+def _proven(
+    wardrobe: Wardrobe, tokenizer: Any, spec: ModelSpec, limits: Limits | None, *, worn: str | None = None
+) -> HuggingFaceModel:
+    """The engine over a model that wears this adapter; its blocks are found, edits and batches proven."""
+    model, form = wardrobe.model, chat_format(tokenizer)
+    text_config = model.config.get_text_config(decoder=True)
+    probe = Probe(model)
+    with wardrobe.showing(worn), torch.inference_mode():
         blocks = find_blocks(model, text_config.hidden_size, probe.logits)
         prove_edits(blocks, probe.logits)
         resumes = bears_resuming(blocks, probe.logits)
-    form = chat_format(tokenizer)
-    first = next(model.parameters())
-    spec = ModelSpec(
-        name=name,
-        n_layers=len(blocks),
-        width=text_config.hidden_size,
-        dtype=str(first.dtype).removeprefix("torch."),
-        revision=revision,
-        template=form.digest,
-        weights=_fingerprint(model),
-    )
     loaded = Loaded(
         model=model,
         blocks=blocks,
         chat_format=form,
-        spec=spec,
+        spec=replace(spec, n_layers=len(blocks), width=text_config.hidden_size, template=form.digest),
         ends=_ends(model, tokenizer),
         context=int(getattr(text_config, "max_position_embeddings", None) or 2**31),
         resumes=resumes,
+        wardrobe=wardrobe,
+        worn=worn,
     )
-    engine = HuggingFaceModel(loaded, limits or _limits(first.device))
-    _prove_batches(engine, probe.numbers(24))
+    engine = HuggingFaceModel(loaded, limits or _limits(next(model.parameters()).device))
+    prove_batches(engine, probe.numbers(24))
     return engine
-
-
-def _prove_batches(engine: HuggingFaceModel, ids: list[int]) -> None:
-    """Check that two texts of unlike length read the same in one batch with a shared prefix as each alone.
-
-    Raises ModelError where they do not: a model that ignores position ids, or keeps more than keys and values.
-    """
-    texts = [Tokens(ids, len(ids) - 4), Tokens([*ids[:12], ids[1]], 12)]
-    layers = list(range(engine.spec.n_layers))
-    try:
-        together = engine.read_tokens(texts, ["same", "same"], layers=layers).reply_mean
-        alone = np.concatenate([engine.read_tokens([text], [None], layers=layers).reply_mean for text in texts])
-    except (ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
-        raise ModelError(
-            f"texts of {engine.spec.name} cannot be run together ({error})",
-            hint="recurrent and hybrid architectures are not supported yet; use a transformer decoder",
-        ) from error
-    gap = np.linalg.norm(together - alone, axis=-1) / np.linalg.norm(alone, axis=-1)
-    loosest = {"float32": 1e-3}.get(engine.spec.dtype, 0.1)
-    if not gap.max() <= loosest:
-        raise ModelError(
-            f"a text of {engine.spec.name} reads differently in a batch (by {gap.max():.1%} of its residual)",
-            hint="the model ignores position ids or attention masks; its numbers could not be trusted",
-        )
-
-
-def _fingerprint(model: Any) -> str:
-    """A short hash of values spread over all weights: another training of the same model has another one."""
-    hashed = hashlib.sha256()
-    for name, weight in model.named_parameters():
-        flat = weight.detach().flatten()
-        some = flat[:: max(1, flat.numel() // _WEIGHTS_HASHED)].float().cpu().numpy()
-        hashed.update(name.encode() + some.tobytes())
-    return hashed.hexdigest()[:12]
-
-
-_WEIGHTS_HASHED = 512
-"""Of each tensor."""
-
-
-class _Probe:
-    """A forward pass over a few tokens, as `find_blocks` and `prove_edits` want it."""
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-        self._vocabulary = model.get_input_embeddings().weight.shape[0]
-        self._ids = torch.tensor([self.numbers(5)], device=next(model.parameters()).device)
-
-    def numbers(self, n: int) -> list[int]:
-        """Token ids, spread over the vocabulary."""
-        return [(7 + 31 * i) % self._vocabulary for i in range(n)]
-
-    def logits(self) -> Tensor:
-        output = self._model(input_ids=self._ids, use_cache=False)
-        logits: Tensor = output.logits
-        return logits
 
 
 def _dtype(precision: Precision, device: torch.device) -> torch.dtype:
