@@ -25,6 +25,15 @@ from personascope.models.toy import ToyModel
 from personascope.report.compare_page import write_comparison_page, write_comparison_picture
 
 
+@dataclass(frozen=True)
+class Opening:
+    """How models are opened."""
+
+    precision: Precision
+    trust_remote_code: bool
+    quantize: Quantization | None
+
+
 def run_compare(job: Job, how: Opening, *, json_output: bool) -> None:
     """Compare the base with each tuned model, write the files, and print what came of it."""
     plan = Plan(job.traits, job.protocol, job.questionnaire, job.save_dir, job.seed)
@@ -41,15 +50,6 @@ def run_compare(job: Job, how: Opening, *, json_output: bool) -> None:
                 print_comparison(found, files)
     except KeyboardInterrupt as stop:
         raise Interrupted("vectors that were finished are kept, the same command goes on from there") from stop
-
-
-@dataclass(frozen=True)
-class Opening:
-    """How models are opened."""
-
-    precision: Precision
-    trust_remote_code: bool
-    quantize: Quantization | None
 
 
 def opening_named(precision: str, quantize: str | None, *, trust_remote_code: bool) -> Opening:
