@@ -8,6 +8,7 @@ from pathlib import Path
 PAGE = Path(__file__).parents[1] / "docs" / "commands.md"
 VERBS = (
     [],
+    ["demo"],
     ["extract"],
     ["steer"],
     ["check"],
