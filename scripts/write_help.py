@@ -8,9 +8,11 @@ from pathlib import Path
 PAGE = Path(__file__).parents[1] / "docs" / "commands.md"
 VERBS = (
     [],
+    ["demo"],
     ["extract"],
     ["steer"],
     ["check"],
+    ["compare"],
     ["profile"],
     ["analyze"],
     ["traits"],

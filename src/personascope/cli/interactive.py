@@ -20,7 +20,8 @@ from personascope.artifacts import Json, finite, write_whole
 from personascope.cli.bars import progress_bars
 from personascope.cli.printing import print_error
 from personascope.cli.standing import Standing
-from personascope.cli.steered_model import SteeredModel, alone_notes, is_raw, openers_of
+from personascope.cli.starters import starters_of
+from personascope.cli.steered_model import SteeredModel, alone_notes, is_raw, known_trait
 from personascope.cli.steering_job import swept, told_of, where_text
 from personascope.cli.steering_options import Asking, parse_strength, parse_strengths, start_of
 from personascope.cli.steering_tables import print_sweep, unsafe_lines
@@ -89,7 +90,7 @@ class Talk:
     def hear(self, line: str) -> None:
         """Obey a command, or answer a prompt or the starter prompt of that number; a mistake is told."""
         command, _, told = line.partition(" ")
-        starters = openers_of(self._now.turned)[0]
+        starters = self._starters()
         try:
             if line.startswith("/"):
                 self._obey(command, told.strip())
@@ -165,10 +166,12 @@ class Talk:
         self._offer()
 
     def _offer(self) -> None:
-        starters, _ = openers_of(self._now.turned)
         self.tell("\nTo start, type a number or a prompt of your own:")
-        for number, starter in enumerate(starters, 1):
+        for number, starter in enumerate(self._starters(), 1):
             self.tell(f"  {number}  {starter}")
+
+    def _starters(self) -> tuple[str, ...]:
+        return starters_of(known_trait(self._now.turned.trait))
 
     def _answer(self, prompt: str) -> None:
         now, dose = self._now, self._now.dose

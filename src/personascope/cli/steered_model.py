@@ -7,12 +7,12 @@ from pathlib import Path
 from personascope.calibration import calibrate, why_there
 from personascope.cli.bars import progress_bars
 from personascope.cli.extract import parse_layers
+from personascope.cli.starters import neutral_starters
 from personascope.cli.steering_options import Files, Setting
 from personascope.cli.steering_tables import dial_range
 from personascope.errors import TraitError
 from personascope.models.opening import open_engine
 from personascope.models.protocols import Engine, Steered
-from personascope.neutral import neutral
 from personascope.steered_replies import Dial
 from personascope.steering_files import (
     Advice,
@@ -27,8 +27,6 @@ from personascope.steering_files import (
 )
 from personascope.traits import Trait, load_trait
 from personascope.vectors import Vectors
-
-_NEUTRAL_PROMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -127,7 +125,7 @@ def openers_of(turned: Turned) -> tuple[tuple[str, ...], str]:
     known = known_trait(turned.trait)
     if known is not None and known.openers:
         return known.openers, f"{turned.trait}'s own sentence openers"
-    return neutral().prompts[:_NEUTRAL_PROMPTS], f"neutral requests ({turned.trait} is no trait of the catalogue)"
+    return neutral_starters(), f"neutral requests ({turned.trait} is no trait of the catalogue)"
 
 
 def is_raw(model: SteeredModel, asked: bool | None) -> bool:
