@@ -43,7 +43,7 @@ def train(asked: argparse.Namespace, trait: Trait, folder: Path) -> list[float]:
     """Train the adapter and save it in `folder`; the mean loss of each epoch."""
     torch.manual_seed(asked.seed)
     place = default_model.default_model_source() if asked.model == default_model.NAME else asked.model
-    base, tokenizer = load(Source(asked.model, place), torch.float32)
+    base, tokenizer = load(Source(asked.model, place), torch.float32, torch.device("cpu"))
     model: Any = get_peft_model(
         base, LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM")
     )
