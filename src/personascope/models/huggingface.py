@@ -96,11 +96,6 @@ class HuggingFaceModel:
         """What this engine runs; another engine over the same weights is made from it."""
         return self._loaded
 
-    @property
-    def limits(self) -> Limits:
-        """How much of it runs at once."""
-        return self._runner.limits
-
     @contextmanager
     def steered(self, steered: Steered) -> Iterator[nn.Module]:
         """The torch module with every token of every forward pass steered while the `with` is open; gradients flow.

@@ -80,9 +80,9 @@ def open_tuned(
     if adapter is not None:
         return _tuned(base, adapter, trust_remote_code=trust_remote_code)
     device = str(base.loaded.model.device)
-    whole = _open(name, None, _How(precision, device, trust_remote_code, base.limits, quantize))
+    whole = _open(name, None, _How(precision, device, trust_remote_code, base._runner.limits, quantize))
     unlike = tokenizer_notes(name, whole.loaded.chat_format, base.spec.name, base.loaded.chat_format)
-    return HuggingFaceModel(replace(whole.loaded, notes=unlike), whole.limits)
+    return HuggingFaceModel(replace(whole.loaded, notes=unlike), whole._runner.limits)
 
 
 def open_engine(
@@ -190,10 +190,10 @@ def _tuned(base: HuggingFaceModel, adapter: Adapter, *, trust_remote_code: bool)
         adapter=f"{adapter.name} {adapter.digest[:8]}",
         weights=weights,
     )
-    engine = _proven(wardrobe, tokenizer, spec, base.limits, worn=worn)
+    engine = _proven(wardrobe, tokenizer, spec, base._runner.limits, worn=worn)
     told = base_note(adapter, wardrobe.name)
     told += tokenizer_notes(adapter.name, engine.loaded.chat_format, base.spec.name, loaded.chat_format)
-    return HuggingFaceModel(replace(engine.loaded, notes=told), base.limits)
+    return HuggingFaceModel(replace(engine.loaded, notes=told), base._runner.limits)
 
 
 def _proven(
