@@ -58,14 +58,19 @@ def saved_tuned(
 def engine(architecture: str) -> HuggingFaceModel:
     """A tiny model that wears the second of two adapters."""
     base = tiny_models.engine(architecture)
-    with tempfile.TemporaryDirectory() as folder:
-        names = [saved_adapter(Path(folder) / str(seed), architecture=architecture, seed=seed) for seed in (0, 1)]
-        return [open_tuned(base, name) for name in names][1]
+    folder = Path(_FOLDER.name) / architecture
+    names = [saved_adapter(folder / str(seed), architecture=architecture, seed=seed) for seed in (0, 1)]
+    return [open_tuned(base, name) for name in names][1]
+
+
+_FOLDER = tempfile.TemporaryDirectory()
+"""One for all engines: an adapter's name is its folder, and the same engine made again has the same name."""
 
 
 def saved_for(model: torch.nn.Module, folder: Path, base: str, rank: int = 16) -> str:
     """A random LoRA adapter for all projections of a model's blocks, made without a copy of the model."""
-    with torch.device("meta"):
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what peft has to say to its own users
         empty = type(model)(copy.deepcopy(model.config))
         config = peft.LoraConfig(
             task_type="CAUSAL_LM", r=rank, target_modules="all-linear", base_model_name_or_path=base
