@@ -1,71 +1,15 @@
 """A conversation in a pseudo-terminal: history, Ctrl-C and Ctrl-D."""
 
 import os
-import pty
-import select
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
-from steer_runs import ROOT
+from pseudo_terminal import Terminal
 
 from personascope.models.opening import toy_for
 from personascope.models.protocols import Chat, Sampling
 from personascope.steered_replies import Dial, steered_replies
 from personascope.traits import load_trait
 from personascope.vectors import read_vectors
-
-
-def take_terminal():
-    """Make the pseudo-terminal the controlling one, so that Ctrl-C reaches the program."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.close(os.open(os.ttyname(0), os.O_RDWR))
-
-
-class Terminal:
-    """A program in a pseudo-terminal."""
-
-    def __init__(self, *command, folder):
-        self.end, other = pty.openpty()
-        self.seen, self.past = "", 0
-        self.running = subprocess.Popen(
-            [sys.executable, *map(str, command)],
-            stdin=other,
-            stdout=other,
-            stderr=other,
-            cwd=ROOT,
-            start_new_session=True,
-            env={
-                **os.environ,
-                "PERSONASCOPE_CACHE": str(folder / "cache"),
-                "PROMPT_TOOLKIT_NO_CPR": "1",
-                "TERM": "xterm",
-                "COLUMNS": "120",
-                "OMP_NUM_THREADS": "1",
-            },
-            preexec_fn=take_terminal,
-        )
-        os.close(other)
-
-    def until(self, text, seconds=120):
-        """Read until a text comes after the one that was waited for last."""
-        deadline = time.monotonic() + seconds
-        while text not in self.seen[self.past :]:
-            assert time.monotonic() < deadline, self.seen
-            if select.select([self.end], [], [], 1)[0]:
-                try:
-                    self.seen += os.read(self.end, 65536).decode(errors="replace")
-                except OSError:
-                    pytest.fail(f"the program ended: {self.seen}")
-        self.past = self.seen.index(text, self.past) + len(text)
-
-    def type(self, text):
-        os.write(self.end, text.encode())
-
-    def code(self):
-        return self.running.wait(timeout=60)
 
 
 @pytest.fixture
