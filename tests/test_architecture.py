@@ -25,7 +25,7 @@ TIERS = (
         "artifacts", "rollouts", "activations", "contrasts", "contrast_files", "plans", "gathering", "vectors",
         "extraction", "evaluation", "steering", "steering_files", "steered_replies", "steered_samples", "calibration",
         "control_directions", "original_files", "proving", "trying", "steering_words", "self_check", "check_bench",
-        "vectors_check", "likeness", "judging",
+        "vectors_check", "likeness", "judging", "finished", "trait_overview", "overview_words",
         "questionnaire",
     },
     {"models"},

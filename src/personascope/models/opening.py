@@ -4,6 +4,7 @@ Knows every engine; nothing above it does.
 """
 
 import hashlib
+from collections.abc import Callable
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from personascope.errors import ModelError
 from personascope.models import default_model
+from personascope.models.answered_once import AnsweredOnce
 from personascope.models.chat import Tokens, chat_format
 from personascope.models.huggingface import HuggingFaceModel, Loaded
 from personascope.models.loading import Source, load
@@ -56,6 +58,19 @@ def open_engine(
     if precision not in PRECISIONS:
         raise ModelError(f"there is no precision {precision!r}", hint=f"choose one of {', '.join(PRECISIONS)}")
     return open_model(name, precision=precision, trust_remote_code=trust_remote_code)
+
+
+def open_engines(
+    name: str, *, precision: str = "auto", trust_remote_code: bool = False
+) -> Callable[[Trait], AnsweredOnce]:
+    """What gives the engine to read each trait from: one and the same for all, opened now and answering once.
+
+    Of the toy there is one for each trait, since its truth is planted in the trait's texts: they share nothing.
+    """
+    if name == "toy":
+        return lambda trait: AnsweredOnce(toy_for(trait))
+    engine = AnsweredOnce(open_engine(name, None, precision=precision, trust_remote_code=trust_remote_code))
+    return lambda _trait: engine
 
 
 def toy_for(trait: Trait) -> ToyModel:
