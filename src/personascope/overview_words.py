@@ -5,7 +5,7 @@ Knows the values of an overview; knows no file and no page.
 
 from personascope.evidence import SIGNIFICANT
 from personascope.trait_overview import Overview, SteeredRow, TraitRow, pairs_by_cosine
-from personascope.wording import ABSENT, counted, decimals, joined, signed, with_interval
+from personascope.wording import ABSENT, counted, decimals, gain_text, joined, signed, with_interval
 
 COLUMNS = (
     "trait",
@@ -109,13 +109,18 @@ def safe_gaps(steering: SteeredRow) -> str:
 
 
 def steering_words(row: TraitRow) -> str:
-    """What came of the steering trial, in a sentence or two."""
+    """What came of the steering trial, in a sentence."""
     steering = row.steering
     if steering is None:
         return "Whether it steers was not tried."
     safe = " to ".join(signed(rho) for rho in steering.safe_rho)
-    told = (
-        f"Steering at layer {steering.layer}: {steering.word}, S {with_interval(steering.slope)} nats per token and "
-        f"unit of rho, safe strength {safe_gaps(steering)} (rho {safe})."
+    return (
+        f"Steering at layer {steering.layer}: {steering.word}, S {gain_text(steering.slope)} nats per token and unit "
+        f"of rho, safe strength {safe_gaps(steering)} (rho {safe})."
     )
-    return told + (f" Not strong: {joined(steering.failed)}." if steering.failed else "")
+
+
+def cautions(row: TraitRow) -> tuple[str, ...]:
+    """What must be read before a vector is used, the gates that its steering did not pass among it."""
+    failed = row.steering.failed if row.steering else ()
+    return (*row.cautions, f"Steering is not strong: {joined(failed)}.") if failed else row.cautions

@@ -10,11 +10,14 @@ from rich.text import Text
 
 from personascope.cli.printing import errors
 from personascope.errors import UserError
-from personascope.overview_words import COLUMNS, cells, conclusions, several_told
+from personascope.overview_words import cells, conclusions, several_told
 from personascope.trait_overview import Overview, row_of
 from personascope.traits import Trait
 
-_LEFT = {"trait", "does it read?", "does it steer?"}
+_HEADS = ("trait", "best\nlayer", "held-out AUC\n[95 %]", "\np", "does it\nread?", "does it\nsteer?", "safe\ngaps")
+_LEFT, _VERDICT = {_HEADS[0], *_HEADS[4:6]}, _HEADS[4]
+_ROOMY = 104
+"""Columns of the terminal in which a row fits on one line."""
 
 
 def print_finished(trait: Trait, stem: Path, place: str, *, reused: bool) -> None:
@@ -35,7 +38,7 @@ def print_overview(found: Overview, files: Mapping[str, Path]) -> None:
     """The table, what it comes to, what failed, and the files."""
     console = Console(highlight=False, markup=False)
     console.print()
-    console.print(overview_table(found))
+    console.print(overview_table(found, narrow=console.width < _ROOMY))
     for sentence in conclusions(found):
         _line(console, sentence)
     for one in found.failures:
@@ -48,16 +51,21 @@ def print_overview(found: Overview, files: Mapping[str, Path]) -> None:
         _line(console, f"{what.capitalize()} saved to: {path}")
 
 
-def overview_table(found: Overview) -> Table:
-    """A row for each finished trait, and one for each that failed."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    for column in COLUMNS:
-        table.add_column(column, justify="left" if column in _LEFT else "right", no_wrap=column == "trait")
+def overview_table(found: Overview, *, narrow: bool) -> Table:
+    """A row for each finished trait, and one for each that failed; `narrow` breaks its cells into two lines."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1 if narrow else 2, 0, 0))
+    for head in _HEADS:
+        table.add_column(head, justify="left" if head in _LEFT else "right", no_wrap=head != _VERDICT)
     for row in found.rows:
-        table.add_row(*cells(row))
+        table.add_row(*(_broken(cell) if narrow else cell for cell in cells(row)))
     for one in found.failures:
         table.add_row(one.trait, *[""] * 3, "failed", "", "", style="yellow")
     return table
+
+
+def _broken(cell: str) -> str:
+    """A value and its interval, or both ends of a range, on lines of their own."""
+    return cell.replace(" [", "\n[").replace(" to ", "\nto ")
 
 
 def _line(console: Console, text: str | Text) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import altair as alt
 
-from personascope.overview_words import COLUMNS, cells, conclusions, layer_told, several_told, steering_words
+from personascope.overview_words import COLUMNS, cautions, cells, conclusions, layer_told, several_told, steering_words
 from personascope.report.likeness_chart import likeness_map
 from personascope.report.look import PAGE, PAPER, styled
 from personascope.report.offline import environment, inline_script, live, write_html, write_png
@@ -70,6 +70,7 @@ def _told(row: TraitRow) -> dict[str, object]:
         "cells": cells(row),
         "report": quote(f"{row.stem}_report.html"),
         "steering": steering_words(row),
+        "cautions": cautions(row),
     }
 
 
