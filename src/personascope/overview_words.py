@@ -3,6 +3,8 @@
 Knows the values of an overview; knows no file and no page.
 """
 
+from collections.abc import Mapping, Sequence
+
 from personascope.evidence import SIGNIFICANT
 from personascope.trait_overview import Overview, SteeredRow, TraitRow, pairs_by_cosine
 from personascope.wording import ABSENT, counted, decimals, gain_text, joined, signed, with_interval
@@ -10,7 +12,7 @@ from personascope.wording import ABSENT, counted, decimals, gain_text, joined, s
 COLUMNS = (
     "trait",
     "best layer",
-    "nested held-out AUC [95 %]",
+    "nested held-out AUC [95\u00a0%]",
     "p",
     "does it read?",
     "does it steer?",
@@ -29,24 +31,17 @@ _FAR = 3.0
 
 def conclusions(found: Overview) -> list[str]:
     """Whole sentences: how many vectors read and steer, which directions are alike, and what did not come about."""
-    told = [
-        _counted(
-            found,
-            "Vectors",
-            {word: [row.name for row in found.rows if row.evidence == word] for word in _EVIDENCE},
-            _EVIDENCE,
-        )
-    ]
+    by_evidence = {word: [row.name for row in found.rows if row.evidence == word] for word in _EVIDENCE}
     tried = {word: [row.name for row in found.rows if row.steering and row.steering.word == word] for word in _WORDS}
-    if any(tried.values()):
-        told.append(_counted(found, "Steering", tried, _WORDS))
-    told += [text for text in (_alike(found), _failed(found)) if text]
-    return told
+    told = (_counted("Vectors", by_evidence, _EVIDENCE), _counted("Steering", tried, _WORDS))
+    return [text for text in (*told, _alike(found), _failed(found)) if text]
 
 
-def _counted(found: Overview, what: str, groups: dict[str, list[str]], words: dict[str, str]) -> str:
+def _counted(what: str, groups: Mapping[str, Sequence[str]], words: Mapping[str, str]) -> str:
+    """How many traits are in each group, and which; nothing where all groups are empty."""
+    n = sum(map(len, groups.values()))
     parts = [f"{len(names)} {words[word]} ({', '.join(names)})" for word, names in groups.items() if names]
-    return f"{what} of {counted(len(found.rows), 'trait')}: {'; '.join(parts)}."
+    return f"{what} of {counted(n, 'trait')}: {'; '.join(parts)}." if parts else ""
 
 
 def _alike(found: Overview) -> str:

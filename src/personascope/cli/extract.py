@@ -14,7 +14,8 @@ def extract(
     trait: Annotated[
         list[str],
         typer.Option(
-            help="A trait of the catalogue (`personascope traits list`) or a YAML file; several with commas, or all."
+            metavar="NAME[,NAME...]",
+            help="A trait of the catalogue (`personascope traits list`) or a YAML file; several, or all.",
         ),
     ],
     layers: Annotated[str | None, typer.Option(help="Layers, as 15,16,20-24; all if not given.")] = None,
