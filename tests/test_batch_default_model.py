@@ -8,7 +8,7 @@ from personascope.artifacts import read_json
 from personascope.cli.batch_job import Batch, run_batch
 from personascope.cli.job import Job, contrast_named, run_job
 from personascope.prompts import Protocol
-from personascope.traits import Instructions, Questions, Trait, load_trait
+from personascope.traits import Trait, load_trait
 
 pytestmark = pytest.mark.slow
 
@@ -19,11 +19,9 @@ LAYERS = (15, 17, 19)
 def cut(name: str) -> Trait:
     """A trait with few texts to be tried on."""
     trait = load_trait(name)
-    instructions = Instructions(trait.instructions.extract, trait.instructions.evaluate[:2])
+    instructions = replace(trait.instructions, evaluate=trait.instructions.evaluate[:2])
     return replace(
-        trait,
-        instructions=instructions,
-        questions=Questions(trait.questions.extract, trait.questions.evaluate[:3]),
+        trait, instructions=instructions, questions=replace(trait.questions, evaluate=trait.questions.evaluate[:3])
     )
 
 
