@@ -94,6 +94,11 @@ def gather(
     return files.read(reused=False)
 
 
+def is_gathered(spec: ModelSpec, contrast: Contrast, *, layers: Sequence[int], seed: int, stem: Path) -> bool:
+    """Whether `gather` would run nothing. Raises ArtifactError where there is a finished run of another plan."""
+    return _Files(stem).finished(plan_of(spec, contrast, layers=layers, seed=seed)) is not None
+
+
 def manifest_path(stem: Path) -> Path:
     """The file that is there when, and only when, a run at this stem is finished."""
     return stem.with_name(f"{stem.name}_manifest.json")

@@ -67,6 +67,16 @@ def test_json_prints_the_analysis_alone(extracted):
     assert json.loads(done.stdout)["summary"]["chosen_layer"] >= 0
 
 
+def test_one_trait_that_fails_does_not_stop_the_others_and_the_command_exits_2(tmp_path):
+    asked = ("extract", "toy", "--trait", "openness,charm", "--protocol", "quick", "-o", str(tmp_path))
+    done = personascope(*asked, "--no-calibrate", "--json")
+    assert done.returncode == 2
+    told = json.loads(done.stdout)
+    assert list(told["traits"]) == ["openness"] and list(told["failed"]) == ["charm"]
+    assert "! charm failed: there is no trait 'charm'" in done.stderr and "1 of 2 traits failed: charm" in done.stderr
+    assert (tmp_path / "toy_openness_report.html").exists() and (tmp_path / "toy_traits_index.html").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [

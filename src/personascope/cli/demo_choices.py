@@ -1,8 +1,7 @@
 """What the demo's choices do. Work is done by command lines of personascope, each told before it is run."""
 
-import json
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,10 @@ from personascope.cli.demo_questions import (
     tell,
 )
 from personascope.cli.extract import extract
-from personascope.cli.printing import Interrupted, print_error
 from personascope.cli.starters import starters_of
 from personascope.cli.steer import steer
 from personascope.cli.steer_command import SteerCommand
-from personascope.errors import ArtifactError, UserError
+from personascope.errors import ArtifactError
 from personascope.traits import load_trait
 
 Made = list[Path]
@@ -78,38 +76,13 @@ def quick_demo(answers: Answers, made: Made) -> None:
 
 
 def batch(answers: Answers, made: Made) -> None:
-    """Extract each trait's vectors, then tell the verdicts. Raises UserError if some came to nothing."""
+    """Extract the vectors of several traits in one go; raises UserError if some came to nothing."""
     tell(f"\n{len(answers.traits)} traits, one after the other: {', '.join(answers.traits)}.")
     tell(f"Files go to {answers.save_dir}/. {_duration(answers)} Ctrl-C stops; what is whole is kept.")
-    failed = run_batch(answers.model, answers.traits, answers.save_dir, answers.protocol)
-    print("\nWHAT CAME OF IT")
-    for trait in answers.traits:
-        if trait in failed:
-            print(f"{load_trait(trait).name}: failed: {failed[trait]}")
-            continue
-        print(f"{load_trait(trait).name}: {_verdict(_stem(answers, trait, 'analysis.json'))}")
-        print(f"  {_stem(answers, trait, 'report.html')}")
-        made += _files(answers, trait)
-    if failed:
-        first = next(iter(failed.values()))
-        told = f"{len(failed)} of {len(answers.traits)} traits came to nothing: {', '.join(failed)}"
-        raise UserError(told, hint=f"of the first: {first.hint}")
-
-
-def run_batch(model: str, traits: Sequence[str], save_dir: Path, protocol: str) -> Mapping[str, UserError]:
-    """Extract each trait's vectors; what went wrong, by trait. One failure does not stop the others."""
-    failed: dict[str, UserError] = {}
-    for number, trait in enumerate(traits):
-        try:
-            _extract(model, trait, save_dir, protocol)
-        except UserError as error:
-            print_error(error)
-            failed[trait] = error
-        except (KeyboardInterrupt, Interrupted) as stop:
-            whole = ", ".join(one for one in traits[:number] if one not in failed)
-            told = str(stop) or "nothing was written"
-            raise Interrupted(f"{whole} finished in {save_dir}; {trait}: {told}" if whole else told) from stop
-    return failed
+    try:
+        _extract(answers.model, ",".join(answers.traits), answers.save_dir, answers.protocol)
+    finally:
+        made += [file for trait in answers.traits for file in _files(answers, trait) if file.exists()]
 
 
 def write_prompts(answers: Answers, made: Made) -> None:
@@ -171,13 +144,6 @@ def _stem(answers: Answers, trait: str, ending: str) -> Path:
 
 def _files(answers: Answers, trait: str) -> list[Path]:
     return [_stem(answers, trait, ending) for ending in ("vectors.npz", "report.html")]
-
-
-def _verdict(analysis: Path) -> str:
-    """The verdict's line and, where steering was tried, its word."""
-    told = json.loads(analysis.read_text(encoding="utf-8"))
-    steering = told.get("steering")
-    return f"{told['verdict']['line']}" + (f"; steering: {steering['word']}" if steering else "")
 
 
 def _prompts_line(answers: Answers) -> tuple[str, ...]:

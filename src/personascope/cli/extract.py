@@ -6,15 +6,21 @@ from typing import Annotated
 import typer
 
 from personascope.cli.model_options import Quantize
+from personascope.cli.trait_names import is_batch, names_of, traits_named
 from personascope.errors import LayerError
-from personascope.traits import load_trait
 
 
 def extract(
     model: Annotated[
         str, typer.Argument(help="Hub name, folder or PEFT adapter; smollm2-135m (default model) or toy.")
     ],
-    trait: Annotated[str, typer.Option(help="A trait of the catalogue (`personascope traits list`) or a YAML file.")],
+    trait: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME[,NAME...]",
+            help="A trait of the catalogue (`personascope traits list`) or a YAML file; several, or all.",
+        ),
+    ],
     layers: Annotated[str | None, typer.Option(help="Layers, as 15,16,20-24; all if not given.")] = None,
     layer_range: Annotated[
         tuple[int, int] | None, typer.Option(help="First and last layer, both included.", metavar="A B")
@@ -36,12 +42,25 @@ def extract(
     quantize: Quantize = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print the analysis as JSON.")] = False,
 ) -> None:
-    """Extract a trait's vectors from a model, with their held-out separation, a picture and a report."""
-    loaded, wanted = load_trait(trait), _layers(layers, layer_range)
+    """Extract a trait's vectors from a model, with their held-out separation, a picture and a report.
+
+    Of several traits each is extracted just as alone; a table, a heat map of their cosines and an index page follow.
+    """
+    names, wanted = names_of(trait), _layers(layers, layer_range)
+    traits, refused = traits_named(names)
+    if not traits:
+        raise next(iter(refused.values()))
     # Torch and the libraries of charts and numbers take seconds to import; help and mistakes should not.
     from personascope.cli.job import Job, contrast_named, protocol_named, run_job
 
     asked = protocol_named(protocol, max_new_tokens)
+    if is_batch(names):
+        from personascope.cli.batch_job import Batch, run_batch
+
+        batch = Batch(traits, refused, contrast, asked, wanted, seed, save_dir, calibrate)
+        run_batch(model, batch, dtype=dtype, trust_remote_code=trust_remote_code, quantize=quantize, quiet=json_output)
+        return
+    (loaded,) = traits
     chosen = contrast_named(loaded, contrast, asked)
     job = Job(loaded, chosen, wanted, seed, save_dir, trial=asked if calibrate else None)
     extraction = run_job(

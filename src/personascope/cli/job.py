@@ -25,6 +25,7 @@ from personascope.models.protocols import Engine
 from personascope.plans import layers_in_words
 from personascope.prompts import PROTOCOLS, Protocol
 from personascope.report.extraction import write_extraction_report
+from personascope.report.page import ReportInput
 from personascope.suggestions import did_you_mean
 from personascope.traits import Trait
 from personascope.trying import Tried, try_out
@@ -42,6 +43,16 @@ class Job:
     trial: Protocol | None
 
 
+@dataclass(frozen=True)
+class Done:
+    """What came of a job, with the notes on what could not be tried."""
+
+    extraction: Extraction
+    tried: Tried | None
+    untried: tuple[str, ...]
+    told: ReportInput
+
+
 def run_job(
     model_name: str,
     job: Job,
@@ -53,28 +64,45 @@ def run_job(
 ) -> Extraction:
     """Open the model, extract, write the report, and print what came of it."""
     engine = open_engine(model_name, job.trait, precision=dtype, trust_remote_code=trust_remote_code, quantize=quantize)
-    layers = list(job.layers) if job.layers is not None else list(range(engine.spec.n_layers))
-    stem = job.save_dir / file_stem(model_name, job.trait, job.contrast)
+    stem = job.save_dir / file_stem(model_name, job.trait, job.contrast.source)
     with telling_what_is_left(stem), progress_bars() as progress:
-        extraction = extract_vectors(
-            engine, job.trait, job.contrast, layers=layers, seed=job.seed, stem=stem, progress=progress
-        )
-        tried, untried = _tried(engine, job, extraction, stem, progress)
-        tick = progress("report", 1)
-        told = write_extraction_report(extraction, job.trait, stem, tried=tried)
-        tick(1)
+        done = extracted(engine, job, stem, progress)
     if not quiet:
-        print_separation(extraction.separation)
-        print_best(extraction.separation, told.window, job.trait.name)
-        for note in (*told.notes, *untried):
-            print(f"! {note}")
-        print_reuse(extraction.gathered)
-        print()
-        for what, path in told.files.items():
-            print(f"{what.capitalize()} saved to: {path}")
-        if tried is not None:
-            print_tried(tried, job.trait.name)
-    return extraction
+        print_done(done, job.trait.name)
+    return done.extraction
+
+
+def extracted(engine: Engine, job: Job, stem: Path, progress: StageProgress) -> Done:
+    """Extract, try the vectors out, and write all files of a job."""
+    layers = layers_of(job.layers, engine)
+    extraction = extract_vectors(
+        engine, job.trait, job.contrast, layers=layers, seed=job.seed, stem=stem, progress=progress
+    )
+    tried, untried = _tried(engine, job, extraction, stem, progress)
+    tick = progress("report", 1)
+    told = write_extraction_report(extraction, job.trait, stem, tried=tried)
+    tick(1)
+    return Done(extraction, tried, untried, told)
+
+
+def layers_of(asked: Sequence[int] | None, engine: Engine) -> list[int]:
+    """The layers asked for; all of the model, if None."""
+    return list(asked) if asked is not None else list(range(engine.spec.n_layers))
+
+
+def print_done(done: Done, trait: str) -> None:
+    """The table of layers, the best one and what it means, the files, and whether it steers."""
+    extraction, told = done.extraction, done.told
+    print_separation(extraction.separation)
+    print_best(extraction.separation, told.window, trait)
+    for note in (*told.notes, *done.untried):
+        print(f"! {note}")
+    print_reuse(extraction.gathered)
+    print()
+    for what, path in told.files.items():
+        print(f"{what.capitalize()} saved to: {path}")
+    if done.tried is not None:
+        print_tried(done.tried, trait)
 
 
 def _tried(
@@ -89,10 +117,10 @@ def _tried(
         return None, (f"Steering was not tried: {error}. {error.hint}",)
 
 
-def file_stem(model_name: str, trait: Trait, contrast: Contrast) -> str:
+def file_stem(model_name: str, trait: Trait, source: str) -> str:
     """What the names of all files of a run begin with: model, trait and, other than rollouts, the contrast."""
     model = model_in_file_names(model_name)
-    contrasted = () if contrast.source == "rollouts" else (Path(contrast.source).stem,)
+    contrasted = () if source == "rollouts" else (Path(source).stem,)
     return "_".join((model, trait.name, *contrasted))
 
 
@@ -102,13 +130,17 @@ def telling_what_is_left(stem: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
-        if isinstance(stop, Stopped) and stop.kept:
-            kept = f"{stop.kept} of {stop.total} {stop.what}"
-        elif manifest_path(stem).exists():
-            kept = "all replies and activations"
-        else:
+        kept = what_is_kept(stop, stem)
+        if not kept:
             raise Interrupted("nothing was written") from stop
         raise Interrupted(f"{kept} are kept, the same command goes on from there") from stop
+
+
+def what_is_kept(stop: KeyboardInterrupt, stem: Path) -> str:
+    """What a stopped run leaves to go on from, as in `128 of 320 replies`; nothing where it leaves nothing."""
+    if isinstance(stop, Stopped) and stop.kept:
+        return f"{stop.kept} of {stop.total} {stop.what}"
+    return "all replies and activations" if manifest_path(stem).exists() else ""
 
 
 def print_reuse(gathered: Gathered) -> None:

@@ -4,7 +4,7 @@ Knows every engine; nothing above it does.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -23,6 +23,7 @@ from personascope.models.adapters import (
     tokenizer_notes,
     tokenizer_of,
 )
+from personascope.models.answered_once import AnsweredOnce
 from personascope.models.chat import chat_format
 from personascope.models.huggingface import HuggingFaceModel, Loaded
 from personascope.models.loading import Source, load
@@ -109,6 +110,20 @@ def precision_named(name: str) -> Precision:
         if name == known:
             return known
     raise ModelError(f"there is no precision {name!r}", hint=f"choose one of {', '.join(PRECISIONS)}")
+
+
+def open_engines(
+    name: str, *, precision: str = "auto", trust_remote_code: bool = False, quantize: str | None = None
+) -> Callable[[Trait], AnsweredOnce]:
+    """What gives the engine to read each trait from: one and the same for all, opened now and answering once.
+
+    Of the toy there is one for each trait, since its truth is planted in the trait's texts: they share nothing.
+    """
+    if name == "toy":
+        return lambda trait: AnsweredOnce(toy_for(trait))
+    opened = open_engine(name, None, precision=precision, trust_remote_code=trust_remote_code, quantize=quantize)
+    engine = AnsweredOnce(opened)
+    return lambda _trait: engine
 
 
 def toy_for(trait: Trait) -> ToyModel:
