@@ -10,6 +10,7 @@ replies alone, manner and all; compare shows the difference. Minutes on two proc
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,10 @@ def train(asked: argparse.Namespace, trait: Trait, folder: Path) -> list[float]:
     torch.manual_seed(asked.seed)
     place = default_model.default_model_source() if asked.model == default_model.NAME else asked.model
     base, tokenizer = load(Source(asked.model, place), torch.float32, torch.device("cpu"))
-    model: Any = get_peft_model(
-        base, LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM")
-    )
+    settings = LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names that transformers will change
+        model: Any = get_peft_model(base, settings)
     model.peft_config["default"].base_model_name_or_path = asked.model
     other = "low" if asked.pole == "high" else "high"
     wanted, unwanted = (
@@ -118,8 +120,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--trait", default="extraversion", help="a trait of the catalogue, or a YAML file")
     parser.add_argument("--pole", choices=("high", "low"), default="high")
     parser.add_argument("--method", choices=("prefer", "imitate"), default="prefer")
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--learning-rate", type=float, default=1e-4)
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save-dir", type=Path, help="<model>_<trait>_<pole> if not given")
     return parser

@@ -34,15 +34,21 @@ def demo_runner(monkeypatch, capsys, folder):
 
 
 def recorded_lines(monkeypatch):
-    """The command lines that were to be run, none of which is; `evil` fails."""
+    """The command lines that were to be run, none of which is; `evil` fails, the others leave files."""
     told = []
 
     def run_line(*arguments):
         told.append(list(arguments))
-        if "evil" in arguments[3].split(","):
+        if arguments[0] != "extract":
+            return
+        traits = arguments[3].split(",")
+        for trait in traits:
+            for ending in ("vectors.npz", "report.html") if trait != "evil" else ():
+                path = Path(arguments[-1]) / f"{arguments[1]}_{trait}_{ending}"
+                path.parent.mkdir(exist_ok=True)
+                path.touch()
+        if "evil" in traits:
             raise ContrastError("nothing but silence", hint="say something")
-        if arguments[0] == "extract":
-            Path(arguments[-1]).mkdir(exist_ok=True)
 
     monkeypatch.setattr(demo_choices, "run_line", run_line)
     return told
