@@ -102,8 +102,7 @@ def run_here(command, monkeypatch):
 def prepared(tmp_path_factory):
     """A folder with what readers bring: a trait, texts, prompts, items, choices, and vectors of several names."""
     folder = tmp_path_factory.mktemp("reader")
-    mine = trait_file("openness").replace("name: openness", "name: mine", 1)
-    (folder / "mine.yaml").write_text(mine, encoding="utf-8")
+    (folder / "mine.yaml").write_text(trait_file("sycophancy"), encoding="utf-8")
     texts = [
         {"prompt": f"How was day {n}?", "reply": reply, "pole": pole, "question": str(n), "pair": str(n % 6)}
         for n in range(12)
@@ -128,6 +127,8 @@ def prepared(tmp_path_factory):
             )
         )
     made = folder / "persona_analysis" / "toy_extraversion_vectors.npz"
+    for manifest in made.parent.glob("*_manifest.json"):
+        manifest.unlink()  # else a page's own extraction would be another run in this folder
     (folder / "rollouts").mkdir()
     for name in (LOOPED, "openness", "conscientiousness"):
         shutil.copy(made, folder / "rollouts" / f"toy_{name}_vectors.npz")
