@@ -10,7 +10,7 @@ import pytest
 import personascope
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def test_the_pages_of_commands_are_what_help_says():
@@ -39,3 +39,14 @@ def test_every_flag_in_the_readme_exists():
     script = "".join((ROOT / name).read_text() for name in scripts)
     for flag in re.findall(r"`?(--[a-z]+_[a-z_]+)", readme):
         assert f'"{flag}"' in script, flag
+
+
+def test_messages_quoted_in_troubleshooting_are_ours():
+    """A quoted message, `...` for what differs: each part of it stands in the code."""
+    code = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "src").rglob("*.py")))
+    code = re.sub(r'"\s+f?"', "", code)
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    quoted = re.findall(r'"`([^`]+)`"', page) + re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)
+    parts = [part.strip(" :'") for message in quoted for part in message.split("...")]
+    assert len(quoted) > 20
+    assert [part for part in parts if part and part not in code] == []
