@@ -25,6 +25,8 @@ NOT_RUN = {
     r"^make ": "builds an environment or runs this very suite",
     r"--interactive": "talks to a person; test_steer_cli.py holds such conversations",
     r"\bOTHER_MODEL\b": "needs a second model; test_cli_profile.py compares several arms",
+    r"examples/finetune_persona/train\.py": "trains a model of real weights; test_finetune_example.py trains a tiny one",
+    r"\bADAPTER\b": "needs an adapter of real weights; test_adapters.py opens tiny ones",
     r"--quantize": "needs bitsandbytes and a model of real weights",
     r"--judge-url": "needs a judge's endpoint; test_judging.py brings one of its own",
     r"\bhub:": "needs the network; test_hub_items.py brings a hub of its own",
@@ -37,6 +39,8 @@ NOT_RUN = {
 VECTORS = "persona_analysis/toy_extraversion_vectors.npz"
 PLACEHOLDERS = {
     "MODEL": "toy", "T": LOOPED, "NAME": "openness",
+    "BASE": "toy", "TUNED": "toy-high", "OTHER": "toy-low", "smollm2-135m_extraversion_high": "toy-high", "my_adapter": "toy-high",
+    "smollm2-135m_extraversion_low": "toy-low",
     "F": VECTORS, "A": VECTORS, "B": "other_vectors.npz", "FILE": "mine.yaml",
 }  # fmt: skip
 """What stands for a name of the reader's own."""
@@ -45,6 +49,7 @@ SHORT = {
     "extract": ("--protocol", "quick"),
     "profile": ("--max-items", "2"),
     "analyze": ("--max-items", "2"),
+    "compare": ("--max-items", "2", "--traits", "extraversion,evil"),
     "steer": ("--max-tokens", "8"),
 }
 """What is added to a verb where the page leaves it out."""
@@ -71,8 +76,8 @@ def on_toy(command):
         words.pop()
     if words[0].endswith("personascope"):
         verb = words[1] if len(words) > 1 else ""
-        if verb in SHORT and SHORT[verb][0] not in words:
-            words += SHORT[verb]
+        pairs = zip(SHORT.get(verb, ())[::2], SHORT.get(verb, ())[1::2], strict=True)
+        words += [word for pair in pairs if pair[0] not in words for word in pair]
     return replace(command, words=tuple(words))
 
 
