@@ -25,8 +25,7 @@ NOT_RUN = {
     r"^make ": "builds an environment or runs this very suite",
     r"--interactive": "talks to a person; test_steer_cli.py holds such conversations",
     r"\bOTHER_MODEL\b": "needs a second model; test_cli_profile.py compares several arms",
-    r"examples/finetune_persona/train\.py": "trains a model of real weights; test_finetune_example.py trains a tiny one",
-    r"\bADAPTER\b": "needs an adapter of real weights; test_adapters.py opens tiny ones",
+    r"examples/finetune_persona/train\.py": "trains real weights; test_finetune_example.py trains a tiny model",
     r"--quantize": "needs bitsandbytes and a model of real weights",
     r"--judge-url": "needs a judge's endpoint; test_judging.py brings one of its own",
     r"\bhub:": "needs the network; test_hub_items.py brings a hub of its own",
@@ -39,8 +38,8 @@ NOT_RUN = {
 VECTORS = "persona_analysis/toy_extraversion_vectors.npz"
 PLACEHOLDERS = {
     "MODEL": "toy", "T": LOOPED, "NAME": "openness",
-    "BASE": "toy", "TUNED": "toy-high", "OTHER": "toy-low", "smollm2-135m_extraversion_high": "toy-high", "my_adapter": "toy-high",
-    "smollm2-135m_extraversion_low": "toy-low",
+    "BASE": "toy", "TUNED": "toy-high", "OTHER": "toy-low", "my_adapter": "toy-high",
+    "smollm2-135m_extraversion_high": "toy-high", "smollm2-135m_extraversion_low": "toy-low",
     "F": VECTORS, "A": VECTORS, "B": "other_vectors.npz", "FILE": "mine.yaml",
 }  # fmt: skip
 """What stands for a name of the reader's own."""

@@ -23,9 +23,9 @@ from personascope.artifacts import model_in_file_names
 from personascope.contrasts import from_rollouts
 from personascope.control_directions import random_directions, traitless_directions
 from personascope.directions import cosines_by_layer
-from personascope.errors import ContrastError
+from personascope.errors import ArtifactError, ContrastError
 from personascope.extraction import Extraction, extract
-from personascope.gathering import Progress, row_seed
+from personascope.gathering import Progress, is_gathered, row_seed
 from personascope.models.protocols import Chat, Engine, ModelSpec, Reply, Residuals, Sampling
 from personascope.prompts import Protocol
 from personascope.questionnaire.compared import Arm, Column, Compared, columns_of, compared
@@ -172,20 +172,27 @@ def _vectors(engine: Engine, plan: Plan, progress: Progress) -> tuple[dict[str, 
     found: dict[str, Extraction] = {}
     failed: dict[str, str] = {}
     for trait in plan.traits:
-        stem = plan.save_dir / f"{model_in_file_names(engine.spec.name)}_{trait.name}"
         try:
-            found[trait.name] = extract(
-                engine,
-                trait,
-                from_rollouts(trait, plan.protocol),
-                layers=range(engine.spec.n_layers),
-                seed=plan.seed,
-                stem=stem,
-                progress=progress,
-            )
+            found[trait.name] = _extracted(engine, trait, plan, progress)
         except ContrastError as error:
             failed[trait.name] = f"{error}. {error.hint}"
     return found, failed
+
+
+def _extracted(engine: Engine, trait: Trait, plan: Plan, progress: Progress) -> Extraction:
+    """A trait's vectors: of the very run that is in the folder, else in a folder of their own.
+
+    So a run of another protocol that `extract` left is neither replaced nor in the way.
+    """
+    contrast, layers = from_rollouts(trait, plan.protocol), range(engine.spec.n_layers)
+    stem = plan.save_dir / f"{model_in_file_names(engine.spec.name)}_{trait.name}"
+    try:
+        there = is_gathered(engine.spec, contrast, layers=layers, seed=plan.seed, stem=stem)
+    except ArtifactError:  # a run of another plan
+        there = False
+    if not there:
+        stem = plan.save_dir / f"compared_{plan.protocol.name}" / stem.name
+    return extract(engine, trait, contrast, layers=layers, seed=plan.seed, stem=stem, progress=progress)
 
 
 def _spoken(engine: Engine, plan: Plan, progress: Progress) -> Spoken:

@@ -8,7 +8,9 @@ import pytest
 from personascope.comparing import Comparison, Plan, compare, persona, rulers_of
 from personascope.comparing_words import cautions, examples, verdict
 from personascope.comparison_file import comparison_as_json
+from personascope.contrasts import from_rollouts
 from personascope.errors import ContrastError
+from personascope.extraction import extract
 from personascope.models.opening import trained_toy
 from personascope.models.toy import ToyModel
 from personascope.models.toy_stream import Planted
@@ -86,6 +88,19 @@ def test_the_base_beside_itself_with_other_noise_shows_no_more_than_chance(raise
     assert sum(families) <= 3
     assert np.mean(held) >= 0.9
     assert moved <= 1
+
+
+def test_a_run_of_the_same_plan_is_read_and_one_of_another_is_left_alone(tmp_path):
+    """What `extract` left in the folder: the quick run of one trait, a longer one of the other."""
+    traits, base = TRAITS[:2], trained_toy("toy", TRAITS[:2])
+    for trait, protocol in zip(traits, ("quick", "standard"), strict=True):
+        contrast = from_rollouts(trait, PROTOCOLS[protocol])
+        extract(base, trait, contrast, layers=range(12), seed=0, stem=tmp_path / f"toy_{trait.name}", progress=quiet)
+    left = {path: path.read_bytes() for path in tmp_path.glob("*_manifest.json")}
+    known = persona(base, plan(tmp_path, traits=traits), own_vectors=True, progress=quiet)
+    assert [known.vectors[trait.name].gathered.reused for trait in traits] == [True, False]
+    assert known.vectors[traits[1].name].vectors_path.parent == tmp_path / "compared_quick"
+    assert {path: path.read_bytes() for path in tmp_path.glob("*_manifest.json")} == left
 
 
 def test_what_differs_most_is_shown_in_the_direction_of_the_shift(raised):
