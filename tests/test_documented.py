@@ -39,6 +39,7 @@ VECTORS = "persona_analysis/toy_extraversion_vectors.npz"
 PLACEHOLDERS = {
     "MODEL": "toy", "T": LOOPED, "NAME": "openness",
     "BASE": "toy", "TUNED": "toy-high", "OTHER": "toy-low", "my_adapter": "toy-high",
+    "all": "neuroticism,narcissism",
     "smollm2-135m_extraversion_high": "toy-high", "smollm2-135m_extraversion_low": "toy-low",
     "F": VECTORS, "A": VECTORS, "B": "other_vectors.npz", "FILE": "mine.yaml",
 }  # fmt: skip

@@ -16,7 +16,7 @@ from personascope.comparing import Comparison, Reading
 from personascope.questionnaire.profile_words import cautions as score_cautions
 from personascope.questionnaire.profile_words import change_verdicts, pole_words
 from personascope.shifts import FEWEST_CONTROLS, Shift
-from personascope.wording import counted, decimals, gain_text, has_interval, interval_text, joined, p_text
+from personascope.wording import counted, decimals, gain_text, has_interval, interval_text, joined, p_text, signed
 
 READING_WORDS: dict[Reading, str] = {
     "replies": "own replies",
@@ -77,13 +77,13 @@ def _rest(still: Sequence[str], some_moved: bool) -> str:
 def _unspecific(shifts: dict[str, Shift]) -> str:
     """Traits that moved clearly, but no further than vectors that stand for nothing."""
     names = [
-        f"{name} {gain_text(one.shift)}, where 95 % of vectors without a trait stay below {decimals(one.band)}"
+        f"{name} {signed(one.shift.value)} (within ±{decimals(one.band)})"
         for name, one in shifts.items()
         if one.moved == "not shown" and one.p_holm <= 0.05 and has_interval(one.shift) and one.n_shuffled
     ]
     if not names:
         return ""
-    return f"Changed, but no further than along vectors that stand for nothing: {'; '.join(names)}."
+    return f"Changed, but no further than 95 % of vectors that stand for nothing: {joined(names)}."
 
 
 def together_told(found: Comparison) -> str:

@@ -54,9 +54,10 @@ def test_two_trained_toys_are_compared_with_their_base(run, tmp_path):
 
 def test_the_table_fits_a_narrow_terminal(run, monkeypatch):
     monkeypatch.setattr(compare_job, "write_comparison", lambda _found, _folder: {})
-    code, out, _ = run("toy", "toy-high", "--traits", TRAITS, width=80)
+    code, out, _ = run("toy", "toy-high", "--traits", f"{TRAITS},conscientiousness", width=80)
     assert code == 0
-    assert "…" not in out.split("Furthest apart")[0]
+    table = out.split("Furthest apart")[0]
+    assert "…" not in table and "conscientiousness" in table
 
 
 def test_json_is_one_object_and_nothing_else(run):

@@ -1,5 +1,6 @@
 """Two models compared, on the toy: the planted leaning is found, a model beside itself shows nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from personascope.models.toy_stream import Planted
 from personascope.prompts import PROTOCOLS
 from personascope.questionnaire.item_files import load_items
 from personascope.questionnaire.items import at_most
+from personascope.report.compare_page import subtitle
 from personascope.shifts import shifts
 from personascope.traits import load_trait
 
@@ -118,6 +120,13 @@ def test_the_file_holds_every_number_and_every_reply(raised):
     assert told["shifts"]["replies"]["evil"]["moved"] == raised.shifts["replies"]["evil"].moved
     assert len(told["replies"]) == 140
     assert len(told["made_from"]) == 2 * len(TRAITS)
+
+
+def test_the_picture_is_no_wider_for_a_long_verdict(raised):
+    still = {name: replace(one, p_shuffled=0.5) for name, one in raised.shifts["replies"].items()}
+    said = replace(raised, shifts={"replies": still})
+    assert any(len(sentence) > 150 for sentence in verdict(said))
+    assert max(map(len, subtitle(said))) <= 150
 
 
 def test_models_of_another_width_are_compared_by_scores_and_texts(tmp_path):

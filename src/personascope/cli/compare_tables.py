@@ -81,7 +81,7 @@ def _tables(console: Console, found: Comparison) -> list[Table]:
 
 
 def _table(found: Comparison, blocks: Sequence[Block]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     rows = {name: {k: v for block in blocks for k, v in block(found, name).items()} for name in headline(found)}
     table.add_column("trait", no_wrap=True)
     for head in next(iter(rows.values())):

@@ -4,6 +4,7 @@ Knows finished comparisons; replies and model names are escaped like everything 
 """
 
 from pathlib import Path
+from textwrap import wrap
 
 from personascope.comparing import Comparison, Persona
 from personascope.comparing_words import (
@@ -25,7 +26,16 @@ from personascope.wording import counted, gain_text, p_text
 
 def write_comparison_picture(path: Path, found: Comparison) -> None:
     """Write the charts as PNG; the file appears whole or not at all."""
-    write_png(path, picture(found, title=title_of(found), subtitle=verdict(found)[:4]))
+    write_png(path, picture(found, title=title_of(found), subtitle=subtitle(found)))
+
+
+def subtitle(found: Comparison) -> list[str]:
+    """The verdict in lines that are no wider than the picture."""
+    return [line for sentence in verdict(found) for line in wrap(sentence, _SUBTITLE)]
+
+
+_SUBTITLE = 150
+"""Characters of a line."""
 
 
 def write_comparison_page(path: Path, found: Comparison) -> None:
