@@ -69,9 +69,7 @@ def _run(model: str, traits: list[str], more: list[str]) -> list[Took]:
             if found := _FINISHED.match(line):
                 now, used = time.perf_counter(), _processor_seconds(running.pid)
                 took.append(Took(found[1], len(took), now - start, used - before))
-                print(
-                    f"| {found[1]} | {len(took)} | {now - start:.1f} | {used - before:.1f} |", flush=True
-                )
+                print(f"| {found[1]} | {len(took)} | {now - start:.1f} | {used - before:.1f} |", flush=True)
                 start, before = now, used
         if running.wait():
             sys.exit(f"the command failed: {' '.join(command)}")

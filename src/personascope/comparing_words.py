@@ -7,7 +7,7 @@
 Judges finished comparisons; knows no engine and no file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from personascope.comparing import Comparison, Reading
 from personascope.questionnaire.profile_words import cautions as score_cautions
 from personascope.questionnaire.profile_words import change_verdicts, pole_words
-from personascope.shifts import FEWEST_CONTROLS, Shift
+from personascope.shifts import ALPHA, FEWEST_CONTROLS, Shift
 from personascope.wording import counted, decimals, gain_text, has_interval, interval_text, joined, p_text, signed
 
 READING_WORDS: dict[Reading, str] = {
@@ -52,9 +52,10 @@ def verdict(found: Comparison) -> tuple[str, ...]:
         )
     shifts = headline(found)
     moved = {name: one for name, one in shifts.items() if one.moved != "not shown"}
-    sentences = [_moved(name, one) for name, one in moved.items()]
-    sentences.append(_rest([name for name in shifts if name not in moved], bool(moved)))
-    sentences += [told for told in (_unspecific(shifts),) if told]
+    drifted = {name: one for name, one in shifts.items() if name not in moved and _is_clear(one)}
+    still = [name for name in shifts if name not in moved and name not in drifted]
+    sentences = [*(_moved(name, one) for name, one in moved.items()), _drifted(drifted)]
+    sentences.append(_still(still, alone=len(still) == len(shifts)))
     sentences += [f"By the questionnaire: {told}" for told in change_verdicts(found.answers, 0)]
     return tuple(filter(None, (*sentences, together_told(found))))
 
@@ -66,24 +67,26 @@ def _moved(trait: str, one: Shift) -> str:
     return f"{more}: {gain_text(one.shift)} persona gaps."
 
 
-def _rest(still: Sequence[str], some_moved: bool) -> str:
-    if not still:
+def _is_clear(one: Shift) -> bool:
+    """Whether a shift is more than the noise of questions, whatever the controls say."""
+    return has_interval(one.shift) and one.p_holm <= ALPHA
+
+
+def _drifted(shifts: Mapping[str, Shift]) -> str:
+    """Traits that moved clearly, as vectors that stand for nothing do."""
+    if not shifts:
         return ""
-    if not some_moved:
-        return "No trait moved beyond noise."
-    return f"No other trait moved beyond noise ({joined(still)})."
-
-
-def _unspecific(shifts: dict[str, Shift]) -> str:
-    """Traits that moved clearly, but no further than vectors that stand for nothing."""
-    names = [
-        f"{name} {signed(one.shift.value)} (within ±{decimals(one.band)})"
+    told = [
+        f"{name} {signed(one.shift.value)}" + (f" ({one.p_shuffled:.0%} of them as far)" if one.n_shuffled else "")
         for name, one in shifts.items()
-        if one.moved == "not shown" and one.p_holm <= 0.05 and has_interval(one.shift) and one.n_shuffled
     ]
+    return f"Changed, but so do vectors that stand for nothing: {joined(told)}."
+
+
+def _still(names: Sequence[str], *, alone: bool) -> str:
     if not names:
         return ""
-    return f"Changed, but no further than 95 % of vectors that stand for nothing: {joined(names)}."
+    return "No trait moved beyond noise." if alone else f"No other trait moved beyond noise ({joined(names)})."
 
 
 def together_told(found: Comparison) -> str:
