@@ -12,14 +12,14 @@ Knows the engine protocols, vectors and items; knows no engine and draws nothing
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64
 
-from personascope.artifacts import model_in_file_names
+from personascope.artifacts import digest, model_in_file_names
 from personascope.contrasts import from_rollouts
 from personascope.control_directions import random_directions, traitless_directions
 from personascope.directions import cosines_by_layer
@@ -56,13 +56,15 @@ class Plan:
 
     @property
     def questions(self) -> tuple[tuple[str, str], ...]:
-        """Trait and text of every evaluation question: no vector was made from any of them."""
-        return tuple((trait.name, question) for trait in self.traits for question in trait.questions.evaluate)
+        """Trait and text of every evaluation question, each text once; none that a vector is made from."""
+        asked = {question: trait.name for trait in reversed(self.traits) for question in trait.questions.evaluate}
+        made_from = {question for trait in self.traits for question in trait.questions.extract}
+        return tuple((name, question) for question, name in reversed(asked.items()) if question not in made_from)
 
 
 @dataclass(frozen=True, eq=False)
 class Spoken:
-    """A model's own replies to the questions, and its residual stream at them."""
+    """A model's own replies to the questions, and its stream at them."""
 
     replies: tuple[Reply, ...]
     residuals: Residuals
@@ -117,10 +119,11 @@ class Comparison:
     @property
     def identical(self) -> bool:
         """Whether nothing at all differs: the same replies, the same stream, the same answers."""
-        same = [one.text for one in self.base.spoken.replies] == [one.text for one in self.tuned.spoken.replies]
-        still = all(not values.any() for values in self.by_question.values())
         first, other = (column.profile.by_item for column in self.answers.columns)
-        return same and still and bool(np.array_equal(first, other, equal_nan=True))
+        base, tuned = self.base.spoken, self.tuned.spoken
+        pairs = [(getattr(base.residuals, at), getattr(tuned.residuals, at)) for at in ("reply_mean", "prompt_last")]
+        same = [np.array_equal(one, two, equal_nan=True) for one, two in [*pairs, (first, other)]]
+        return base.replies == tuned.replies and all(same)
 
 
 def persona(engine: Engine, plan: Plan, *, own_vectors: bool, progress: Progress) -> Persona:
@@ -191,7 +194,8 @@ def _extracted(engine: Engine, trait: Trait, plan: Plan, progress: Progress) -> 
     except ArtifactError:  # a run of another plan
         there = False
     if not there:
-        stem = plan.save_dir / f"compared_{plan.protocol.name}" / stem.name
+        which = digest([asdict(engine.spec), plan.protocol.name, plan.seed])[:8]
+        stem = plan.save_dir / "compared" / f"{model_in_file_names(engine.spec.name)}_{which}" / stem.name
     return extract(engine, trait, contrast, layers=layers, seed=plan.seed, stem=stem, progress=progress)
 
 
@@ -291,5 +295,6 @@ def _notes(base: Persona, tuned: Persona, alike: bool) -> list[str]:
             f"{tuned.spec.name} {tuned.spec.n_layers} of {tuned.spec.width}. Scores are compared, and both models' "
             "replies as the base reads them."
         )
-    notes += [f"{name} was left out: {why}" for name, why in {**base.failed, **tuned.failed}.items()]
+    notes += [f"{name} was left out: {why}" for name, why in base.failed.items()]
+    notes += [f"{name} has no vector in {tuned.spec.name}, so no cosine: {why}" for name, why in tuned.failed.items()]
     return notes

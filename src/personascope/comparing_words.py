@@ -14,9 +14,9 @@ import numpy as np
 
 from personascope.comparing import Comparison, Reading
 from personascope.questionnaire.profile_words import cautions as score_cautions
-from personascope.questionnaire.profile_words import change_verdicts, pole_words
+from personascope.questionnaire.profile_words import change_verdicts, excludes_zero, pole_words
 from personascope.shifts import ALPHA, FEWEST_CONTROLS, Shift
-from personascope.wording import counted, decimals, gain_text, has_interval, interval_text, joined, p_text, signed
+from personascope.wording import counted, decimals, gain_text, interval_text, joined, p_text, signed
 
 READING_WORDS: dict[Reading, str] = {
     "replies": "own replies",
@@ -69,18 +69,23 @@ def _moved(trait: str, one: Shift) -> str:
 
 def _is_clear(one: Shift) -> bool:
     """Whether a shift is more than the noise of questions, whatever the controls say."""
-    return has_interval(one.shift) and one.p_holm <= ALPHA
+    return excludes_zero(one.shift) and one.p_holm <= ALPHA
 
 
 def _drifted(shifts: Mapping[str, Shift]) -> str:
     """Traits that moved clearly, as vectors that stand for nothing do."""
     if not shifts:
         return ""
-    told = [
-        f"{name} {signed(one.shift.value)}" + (f" ({one.p_shuffled:.0%} of them as far)" if one.n_shuffled else "")
-        for name, one in shifts.items()
-    ]
+    few = min(one.n_shuffled for one in shifts.values()) < FEWEST_CONTROLS
+    told = [f"{name} {signed(one.shift.value)}" + ("" if few else f" ({_as_far(one)})") for name, one in shifts.items()]
+    if few:
+        return f"Changed, with too few vectors that stand for nothing to compare with: {joined(told)}."
     return f"Changed, but so do vectors that stand for nothing: {joined(told)}."
+
+
+def _as_far(one: Shift) -> str:
+    n_as_far = round(one.p_shuffled * (one.n_shuffled + 1)) - 1
+    return f"{n_as_far} of {one.n_shuffled} as far"
 
 
 def _still(names: Sequence[str], *, alone: bool) -> str:
@@ -126,7 +131,11 @@ def cautions(found: Comparison) -> tuple[str, ...]:
         )
     empty = len(found.questions) - min(one.n_questions for one in shifts.values())
     if empty:
-        told.append(f"{counted(empty, 'question')} without a reply of both models were left out.")
+        told.append(f"{counted(empty, 'question')} without a reply of either model left out.")
+    told.append(
+        "Changes of scores are not corrected for their number: of twenty that are none, about one has an interval that "
+        "leaves 0 out."
+    )
     return (*told, *found.notes, *(line for line in score_cautions(found.answers) if line not in found.notes))
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.stats import norm, pearsonr, spearmanr
 
+from personascope.errors import ContrastError
 from personascope.separation import Estimate
 from personascope.uncertainty import Draws, draw_questions, estimate
 from personascope.wording import has_interval
@@ -56,7 +57,7 @@ class Shift:
     p_holm: float
     """The same after Holm's correction over the traits compared."""
     p_shuffled: float
-    """Share of vectors without the trait, at the same length, along which the models differ as much, either way."""
+    """Against vectors without the trait, at the same length: (1 + those that shift as much) / (1 + all)."""
     p_random: float
     """The same of random vectors."""
     band: float
@@ -85,8 +86,14 @@ def shifts(
     """The shift along every trait's vector, p corrected over them. A question without a reply (NaN) is left out.
 
     Vectors without a trait are taken of all traits together: each stands for what texts and instructions bring.
+    Raises ContrastError where no question has a reply of both.
     """
     there = difference[~np.isnan(difference).any(axis=(1, 2))]
+    if not len(there):
+        raise ContrastError(
+            "one of the models has an empty reply to every question",
+            hint="look at what it writes: personascope steer MODEL --vectors F --strengths 0",
+        )
     draws = draw_questions(np.arange(len(there)), seed=seed)
     found = {name: _shift(there, layers, ruler, draws, seed) for name, ruler in rulers.items()}
     corrected = holm({name: one.p for name, one in found.items()})

@@ -62,21 +62,22 @@ def test_a_toy_trained_to_lean_is_raised_by_what_was_planted(raised):
 def test_the_other_pole_is_lowered(tmp_path):
     found = compared(tmp_path, "toy-low")
     assert {one.moved for one in found.shifts["replies"].values() if one.layer == 7} == {"lowered"}
-    assert any(sentence.startswith("More reserved (extraversion): −0.1") for sentence in verdict(found))
+    told = [sentence for sentence in verdict(found) if sentence.startswith("More ")]
+    assert len(told) >= 4 and all(": −0." in sentence for sentence in told)
 
 
 def test_a_copy_of_the_base_is_reported_as_unchanged(tmp_path):
     found = compared(tmp_path, "toy")
     assert found.identical
     (told,) = verdict(found)
-    assert told.startswith("Nothing differs between toy and toy: the same replies to all 140 questions")
+    assert told.startswith("Nothing differs between toy and toy: the same replies to all 128 questions")
     assert all(not np.any(values) for values in found.by_question.values())
 
 
 def test_the_base_beside_itself_with_other_noise_shows_no_more_than_chance(raised, tmp_path):
     """Over 20 seeds: families with a finding at most 5 % and its error, intervals that hold 0 near 95 %."""
     toy, rulers = trained_toy("toy", TRAITS), rulers_of(raised.base, seed=0)
-    families, held, moved = [], [], 0
+    families, moved, held = [], [], []
     for seed in range(20):
         one, other = (
             persona(toy, plan(tmp_path, seed=100 + 2 * seed + at), own_vectors=False, progress=quiet).spoken.residuals
@@ -86,10 +87,9 @@ def test_the_base_beside_itself_with_other_noise_shows_no_more_than_chance(raise
         found = shifts(difference, range(toy.spec.n_layers), rulers, seed=seed).values()
         families.append(min(one.p_holm for one in found) <= 0.05)
         held += [one.shift.low <= 0 <= one.shift.high for one in found]
-        moved += sum(one.moved != "not shown" for one in found)
-    assert sum(families) <= 3
+        moved.append(any(one.moved != "not shown" for one in found))
+    assert sum(moved) <= sum(families) <= 3  # the toy's traits are one direction, and move together
     assert np.mean(held) >= 0.9
-    assert moved <= 1
 
 
 def test_a_run_of_the_same_plan_is_read_and_one_of_another_is_left_alone(tmp_path):
@@ -101,7 +101,9 @@ def test_a_run_of_the_same_plan_is_read_and_one_of_another_is_left_alone(tmp_pat
     left = {path: path.read_bytes() for path in tmp_path.glob("*_manifest.json")}
     known = persona(base, plan(tmp_path, traits=traits), own_vectors=True, progress=quiet)
     assert [known.vectors[trait.name].gathered.reused for trait in traits] == [True, False]
-    assert known.vectors[traits[1].name].vectors_path.parent == tmp_path / "compared_quick"
+    assert known.vectors[traits[1].name].vectors_path.parent.parent == tmp_path / "compared"
+    other = persona(base, plan(tmp_path, traits=traits, seed=1), own_vectors=True, progress=quiet)
+    assert not any(one.gathered.reused for one in other.vectors.values())
     assert {path: path.read_bytes() for path in tmp_path.glob("*_manifest.json")} == left
 
 
@@ -118,7 +120,7 @@ def test_the_file_holds_every_number_and_every_reply(raised):
     assert told["kind"] == "comparison"
     assert set(told["shifts"]) == {"replies", "text", "prompt"}
     assert told["shifts"]["replies"]["evil"]["moved"] == raised.shifts["replies"]["evil"].moved
-    assert len(told["replies"]) == 140
+    assert len(told["replies"]) == 128
     assert len(told["made_from"]) == 2 * len(TRAITS)
 
 

@@ -38,8 +38,8 @@ def print_comparison(found: Comparison, files: Mapping[str, Path]) -> None:
 
 KEY = (
     "Shifts are tuned minus base in persona gaps (1: as far as the high instructions lie from the low ones), "
-    "paired by question, with 95 % intervals. p: signs flipped by question, Holm over traits. p, relabelled: share of "
-    "vectors without the trait that shift as much. P(high): change of the score on items."
+    "paired by question, with 95 % intervals. p: signs flipped by question, Holm over traits. p, relabelled: against "
+    "vectors without the trait. P(high): change of the score on items."
 )
 
 

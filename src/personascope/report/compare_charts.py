@@ -142,8 +142,8 @@ def charts(found: Comparison, look: Look, *, width: Width) -> dict[str, alt.Laye
 
 
 TITLES = {
-    "shifts": "How far the persona moved; grey: where 95 % of vectors without a trait lie",
-    "layers": "The same by layer, in its own replies",
+    "shifts": "How far the persona moved; grey: 95 % of vectors without a trait, in the first reading",
+    "layers": "The first reading by layer",
     "scores": "Shift and change of score",
     "cosines": "Is it the same direction? Dashed: two noisy vectors of one direction",
 }
