@@ -39,7 +39,6 @@ VECTORS = "persona_analysis/toy_extraversion_vectors.npz"
 PLACEHOLDERS = {
     "MODEL": "toy", "T": LOOPED, "NAME": "openness",
     "BASE": "toy", "TUNED": "toy-high", "OTHER": "toy-low", "my_adapter": "toy-high",
-    "all": "neuroticism,narcissism",
     "smollm2-135m_extraversion_high": "toy-high", "smollm2-135m_extraversion_low": "toy-low",
     "F": VECTORS, "A": VECTORS, "B": "other_vectors.npz", "FILE": "mine.yaml",
 }  # fmt: skip
@@ -72,6 +71,8 @@ def on_toy(command):
             words[at] = re.sub(r"\d+", lambda number: str(max(0, int(number[0]) - 10)), word)
         elif option == "--max-items":
             words[at] = "2"
+        elif option == "--trait" and word == "all":
+            words[at] = "neuroticism,narcissism"
     if words[-1] == "...":
         words.pop()
     if words[0].endswith("personascope"):

@@ -54,6 +54,16 @@ class Terminal:
     def type(self, text):
         os.write(self.end, text.encode())
 
+    def interrupt(self):
+        """Press Ctrl-C until the program ends: one just before input waits is only seen with the next key."""
+        for _ in range(10):
+            self.type("\x03")
+            try:
+                return self.running.wait(timeout=6)
+            except subprocess.TimeoutExpired:
+                continue
+        return None
+
     def code(self):
         """The exit code; what is still shown is read, since a program waits where a terminal is full."""
         while select.select([self.end], [], [], 60)[0]:

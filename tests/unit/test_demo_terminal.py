@@ -44,5 +44,5 @@ def test_enter_leads_a_newcomer_through_the_quick_demo_in_a_terminal(terminal, t
     assert "Made here:" in screen.seen and (folder / "toy_extraversion_report.html").exists()
     screen = terminal(ROOT / "demo_persona_analysis.py")
     screen.until("Your choice [1]: ")
-    screen.type("\x03")
+    screen.interrupt()
     assert screen.code() == 130 and "stopped; nothing was written" in screen.seen
