@@ -153,12 +153,7 @@ def reader(prepared, tmp_path, monkeypatch):
     return folder
 
 
-UNSEEN = pytest.mark.xfail(reason="the README's session takes minutes and has not been seen whole yet", strict=False)
-RUNNABLE = [
-    pytest.param(page, marks=UNSEEN if page.name == "README.md" else ())
-    for page in PAGES
-    if any(block.language in ("bash", "python") for block in blocks(page))
-]
+RUNNABLE = [page for page in PAGES if any(block.language in ("bash", "python") for block in blocks(page))]
 
 
 @pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.relative_to(ROOT).as_posix())
