@@ -26,7 +26,7 @@ TIERS = (
         "extraction", "evaluation", "steering", "steering_files", "steered_replies", "steered_samples", "calibration",
         "control_directions", "original_files", "proving", "trying", "steering_words", "self_check", "check_bench",
         "vectors_check", "likeness", "judging", "finished", "trait_overview", "overview_words",
-        "comparing", "comparing_words", "comparison_file",
+        "comparing", "comparing_persona", "comparing_words", "comparison_file",
         "questionnaire",
     },
     {"models"},

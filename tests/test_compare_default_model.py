@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tiny_adapters
 
-from personascope.comparing import Plan, compare, persona
+from personascope.comparing import compare
+from personascope.comparing_persona import Plan, persona
 from personascope.comparing_words import verdict
 from personascope.models import default_model
 from personascope.models.default_model import default_model_source
@@ -38,7 +39,7 @@ def base():
 
 @pytest.fixture(scope="module")
 def known(base, plan):
-    return persona(base, plan, own_vectors=True, progress=quiet)
+    return persona(base, plan, reader=base, own_vectors=True, progress=quiet)
 
 
 def test_a_byte_identical_copy_is_reported_as_unchanged(base, known, plan, tmp_path):
@@ -55,5 +56,5 @@ def test_an_adapter_is_compared_on_the_base_s_own_weights(base, known, plan, tmp
     assert not found.identical
     assert set(found.shifts) == {"replies", "text", "prompt"}
     assert any(abs(one.shift.value) > 0 for one in found.shifts["prompt"].values())
-    again = persona(base, plan, own_vectors=False, progress=quiet).spoken
+    again = persona(base, plan, reader=base, own_vectors=False, progress=quiet).spoken
     assert [one.text for one in again.replies] == [one.text for one in known.spoken.replies]

@@ -12,74 +12,24 @@ Knows the engine protocols, vectors and items; knows no engine and draws nothing
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64
 
-from personascope.artifacts import digest, model_in_file_names
-from personascope.contrasts import from_rollouts
+from personascope.comparing_persona import Persona, Plan, Spoken, persona
 from personascope.control_directions import random_directions, traitless_directions
 from personascope.directions import cosines_by_layer
-from personascope.errors import ArtifactError, ContrastError
-from personascope.extraction import Extraction, extract
-from personascope.gathering import Progress, is_gathered, row_seed
-from personascope.models.protocols import Chat, Engine, ModelSpec, Reply, Residuals, Sampling
-from personascope.prompts import Protocol
+from personascope.errors import ContrastError
+from personascope.gathering import Progress
+from personascope.models.protocols import Engine
 from personascope.questionnaire.compared import Arm, Column, Compared, columns_of, compared
-from personascope.questionnaire.items import Questionnaire
 from personascope.questionnaire.profiling import choose_way
 from personascope.shifts import Agreement, Ruler, Shift, agreement, shifts
-from personascope.traits import Trait
 
 Reading = Literal["replies", "text", "prompt"]
 READINGS: tuple[Reading, ...] = ("replies", "text", "prompt")
-
-MOST_TOKENS = 64
-"""Of a reply."""
-FEWEST_QUESTIONS = 6
-_SEED_STEP = 2_000_003
-"""Replies share no noise with those that vectors were made from or tried on."""
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """What is compared, and how: traits, the protocol of the vectors, items, and where files go."""
-
-    traits: tuple[Trait, ...]
-    protocol: Protocol
-    questionnaire: Questionnaire
-    save_dir: Path
-    seed: int
-
-    @property
-    def questions(self) -> tuple[tuple[str, str], ...]:
-        """Trait and text of every evaluation question, each text once; none that a vector is made from."""
-        asked = {question: trait.name for trait in reversed(self.traits) for question in trait.questions.evaluate}
-        made_from = {question for trait in self.traits for question in trait.questions.extract}
-        return tuple((name, question) for question, name in reversed(asked.items()) if question not in made_from)
-
-
-@dataclass(frozen=True, eq=False)
-class Spoken:
-    """A model's own replies to the questions, and its stream at them."""
-
-    replies: tuple[Reply, ...]
-    residuals: Residuals
-
-
-@dataclass(frozen=True, eq=False)
-class Persona:
-    """One model, before it is compared: its vectors by trait (none where they could not be shared) and its replies."""
-
-    spec: ModelSpec
-    notes: tuple[str, ...]
-    vectors: Mapping[str, Extraction]
-    failed: Mapping[str, str]
-    """By trait: why it has no vectors."""
-    spoken: Spoken
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,33 +76,16 @@ class Comparison:
         return base.replies == tuned.replies and all(same)
 
 
-def persona(engine: Engine, plan: Plan, *, own_vectors: bool, progress: Progress) -> Persona:
-    """A model's vectors (unless they are not wanted) and its replies to the evaluation questions.
-
-    A trait whose vectors cannot be made is left out, with its reason. Raises ContrastError for too few questions.
-    """
-    if len(plan.questions) < FEWEST_QUESTIONS:
-        raise ContrastError(
-            f"{len(plan.questions)} evaluation questions are too few to compare models on",
-            hint=f"compare more traits, or give them questions under `evaluate`; at least {FEWEST_QUESTIONS}",
-        )
-    vectors, failed = _vectors(engine, plan, progress) if own_vectors else ({}, {})
-    return Persona(engine.spec, engine.notes, vectors, failed, _spoken(engine, plan, progress))
-
-
 def compare(base: Engine, known: Persona, tuned: Engine, plan: Plan, *, progress: Progress) -> Comparison:
     """The tuned model beside the base, of which `known` is known.
 
     Raises ContrastError where no trait has vectors in the base, ItemError where the items cannot be asked.
     """
     alike = (tuned.spec.width, tuned.spec.n_layers) == (base.spec.width, base.spec.n_layers)
-    other = persona(tuned, plan, own_vectors=alike, progress=progress)
+    other = persona(tuned, plan, reader=base, own_vectors=alike, progress=progress)
     layers = tuple(range(base.spec.n_layers))
-    tick = progress("reading the other's replies", len(plan.questions))
-    chats = [Chat(question) for _, question in plan.questions]
-    read = base.residuals(chats, [one.text for one in other.spoken.replies], layers=layers, tick=tick)
     rulers = rulers_of(known, seed=plan.seed)
-    differences = _differences(known.spoken.residuals, other.spoken.residuals if alike else None, read)
+    differences = _differences(known.spoken, other.spoken, alike)
     found = {reading: shifts(one, layers, rulers, seed=plan.seed) for reading, one in differences.items()}
     headline: Reading = "replies" if alike else "text"
     answers = _answers(base, tuned, plan, progress)
@@ -169,48 +102,6 @@ def compare(base: Engine, known: Persona, tuned: Engine, plan: Plan, *, progress
         notes=tuple(_notes(known, other, alike)),
         seed=plan.seed,
     )
-
-
-def _vectors(engine: Engine, plan: Plan, progress: Progress) -> tuple[dict[str, Extraction], dict[str, str]]:
-    found: dict[str, Extraction] = {}
-    failed: dict[str, str] = {}
-    for trait in plan.traits:
-        try:
-            found[trait.name] = _extracted(engine, trait, plan, progress)
-        except ContrastError as error:
-            failed[trait.name] = f"{error}. {error.hint}"
-    return found, failed
-
-
-def _extracted(engine: Engine, trait: Trait, plan: Plan, progress: Progress) -> Extraction:
-    """A trait's vectors: of the very run that is in the folder, else in a folder of their own.
-
-    So a run of another protocol that `extract` left is neither replaced nor in the way.
-    """
-    contrast, layers = from_rollouts(trait, plan.protocol), range(engine.spec.n_layers)
-    stem = plan.save_dir / f"{model_in_file_names(engine.spec.name)}_{trait.name}"
-    try:
-        there = is_gathered(engine.spec, contrast, layers=layers, seed=plan.seed, stem=stem)
-    except ArtifactError:  # a run of another plan
-        there = False
-    if not there:
-        which = digest([asdict(engine.spec), plan.protocol.name, plan.seed])[:8]
-        stem = plan.save_dir / "compared" / f"{model_in_file_names(engine.spec.name)}_{which}" / stem.name
-    return extract(engine, trait, contrast, layers=layers, seed=plan.seed, stem=stem, progress=progress)
-
-
-def _spoken(engine: Engine, plan: Plan, progress: Progress) -> Spoken:
-    chats = [Chat(question) for _, question in plan.questions]
-    seeds = [row_seed(plan.seed + _SEED_STEP, at) for at in range(len(chats))]
-    made = engine.generate(
-        chats,
-        Sampling(min(MOST_TOKENS, plan.protocol.max_new_tokens)),
-        seeds=seeds,
-        layers=range(engine.spec.n_layers),
-        tick=progress("answering questions", len(chats)),
-    )
-    assert made.residuals is not None
-    return Spoken(made.replies, made.residuals)
 
 
 def rulers_of(known: Persona, *, seed: int) -> dict[str, Ruler]:
@@ -233,15 +124,15 @@ def rulers_of(known: Persona, *, seed: int) -> dict[str, Ruler]:
 
 
 def _differences(
-    base: Residuals, tuned: Residuals | None, read: Residuals
+    base: Spoken, tuned: Spoken, alike: bool
 ) -> dict[Reading, Float64[np.ndarray, "question layer width"]]:
-    """Tuned minus base in every reading that there is."""
+    """Tuned minus base in every reading that there is; the text is read by the base on either side."""
     found: dict[Reading, np.ndarray] = {}
-    if tuned is not None:
-        found["replies"] = tuned.reply_mean.astype(np.float64) - base.reply_mean
-    found["text"] = read.reply_mean.astype(np.float64) - base.reply_mean
-    if tuned is not None:
-        found["prompt"] = tuned.prompt_last.astype(np.float64) - base.prompt_last
+    if alike:
+        found["replies"] = tuned.residuals.reply_mean.astype(np.float64) - base.residuals.reply_mean
+    found["text"] = tuned.as_text.reply_mean.astype(np.float64) - base.as_text.reply_mean
+    if alike:
+        found["prompt"] = tuned.residuals.prompt_last.astype(np.float64) - base.residuals.prompt_last
     return found
 
 

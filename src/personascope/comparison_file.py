@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from personascope.artifacts import Json, header, sha256
-from personascope.comparing import Comparison, Cosines, Persona
+from personascope.comparing import Comparison, Cosines
+from personascope.comparing_persona import Persona
 from personascope.comparing_words import verdict
 from personascope.questionnaire.compared import compared_as_json
 from personascope.shifts import Shift

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from personascope.comparing import Comparison, Plan, compare, persona, rulers_of
+from personascope.comparing import Comparison, compare, rulers_of
+from personascope.comparing_persona import Plan, persona
 from personascope.comparing_words import cautions, examples, verdict
 from personascope.comparison_file import comparison_as_json
 from personascope.contrasts import from_rollouts
@@ -37,7 +38,7 @@ def plan(folder: Path, *, seed: int = 0, traits=TRAITS) -> Plan:
 def compared(folder: Path, tuned: str) -> Comparison:
     """A trained toy beside the plain one."""
     base = trained_toy("toy", TRAITS)
-    known = persona(base, plan(folder), own_vectors=True, progress=quiet)
+    known = persona(base, plan(folder), reader=base, own_vectors=True, progress=quiet)
     return compare(base, known, trained_toy(tuned, TRAITS), plan(folder), progress=quiet)
 
 
@@ -72,6 +73,9 @@ def test_a_copy_of_the_base_is_reported_as_unchanged(tmp_path):
     (told,) = verdict(found)
     assert told.startswith("Nothing differs between toy and toy: the same replies to all 128 questions")
     assert all(not np.any(values) for values in found.by_question.values())
+    assert set(found.shifts) == {"replies", "text", "prompt"}
+    for shifts_read in found.shifts.values():
+        assert all(not any(at.value for at in one.by_layer) for one in shifts_read.values())
 
 
 def test_the_base_beside_itself_with_other_noise_shows_no_more_than_chance(raised, tmp_path):
@@ -80,7 +84,9 @@ def test_the_base_beside_itself_with_other_noise_shows_no_more_than_chance(raise
     families, moved, held = [], [], []
     for seed in range(20):
         one, other = (
-            persona(toy, plan(tmp_path, seed=100 + 2 * seed + at), own_vectors=False, progress=quiet).spoken.residuals
+            persona(
+                toy, plan(tmp_path, seed=100 + 2 * seed + at), reader=toy, own_vectors=False, progress=quiet
+            ).spoken.residuals
             for at in range(2)
         )
         difference = other.reply_mean.astype(np.float64) - one.reply_mean
@@ -99,10 +105,10 @@ def test_a_run_of_the_same_plan_is_read_and_one_of_another_is_left_alone(tmp_pat
         contrast = from_rollouts(trait, PROTOCOLS[protocol])
         extract(base, trait, contrast, layers=range(12), seed=0, stem=tmp_path / f"toy_{trait.name}", progress=quiet)
     left = {path: path.read_bytes() for path in tmp_path.glob("*_manifest.json")}
-    known = persona(base, plan(tmp_path, traits=traits), own_vectors=True, progress=quiet)
+    known = persona(base, plan(tmp_path, traits=traits), reader=base, own_vectors=True, progress=quiet)
     assert [known.vectors[trait.name].gathered.reused for trait in traits] == [True, False]
     assert known.vectors[traits[1].name].vectors_path.parent.parent == tmp_path / "compared"
-    other = persona(base, plan(tmp_path, traits=traits, seed=1), own_vectors=True, progress=quiet)
+    other = persona(base, plan(tmp_path, traits=traits, seed=1), reader=base, own_vectors=True, progress=quiet)
     assert not any(one.gathered.reused for one in other.vectors.values())
     assert {path: path.read_bytes() for path in tmp_path.glob("*_manifest.json")} == left
 
@@ -133,7 +139,7 @@ def test_the_picture_is_no_wider_for_a_long_verdict(raised):
 
 def test_models_of_another_width_are_compared_by_scores_and_texts(tmp_path):
     base = trained_toy("toy", TRAITS)
-    known = persona(base, plan(tmp_path), own_vectors=True, progress=quiet)
+    known = persona(base, plan(tmp_path), reader=base, own_vectors=True, progress=quiet)
     wide = ToyModel(Planted(width=48), name="narrow")
     found = compare(base, known, wide, plan(tmp_path), progress=quiet)
     assert (found.headline, set(found.shifts), found.cosines) == ("text", {"text"}, {})
@@ -143,12 +149,13 @@ def test_models_of_another_width_are_compared_by_scores_and_texts(tmp_path):
 
 def test_one_trait_has_too_few_controls_and_says_so(tmp_path):
     base = trained_toy("toy", TRAITS[:1])
-    known = persona(base, plan(tmp_path, traits=TRAITS[:1]), own_vectors=True, progress=quiet)
+    known = persona(base, plan(tmp_path, traits=TRAITS[:1]), reader=base, own_vectors=True, progress=quiet)
     found = compare(base, known, trained_toy("toy-high", TRAITS[:1]), plan(tmp_path, traits=TRAITS[:1]), progress=quiet)
     assert found.shifts["replies"]["extraversion"].moved == "not shown"
     assert any("too few to call anything shown" in line and "--protocol standard" in line for line in cautions(found))
 
 
 def test_too_few_questions_are_an_error(tmp_path):
+    toy = trained_toy("toy", ())
     with pytest.raises(ContrastError, match="too few to compare models on"):
-        persona(trained_toy("toy", ()), plan(tmp_path, traits=()), own_vectors=True, progress=quiet)
+        persona(toy, plan(tmp_path, traits=()), reader=toy, own_vectors=True, progress=quiet)

@@ -13,7 +13,8 @@ from personascope.cli.bars import progress_bars
 from personascope.cli.compare_options import Job
 from personascope.cli.compare_tables import print_comparison
 from personascope.cli.printing import Interrupted
-from personascope.comparing import Comparison, Persona, Plan, compare, persona
+from personascope.comparing import Comparison, compare
+from personascope.comparing_persona import Persona, Plan, persona
 from personascope.comparison_file import comparison_as_json
 from personascope.errors import ModelError
 from personascope.gathering import Progress
@@ -40,7 +41,7 @@ def run_compare(job: Job, how: Opening, *, json_output: bool) -> None:
     try:
         with progress_bars(leave=False) as progress:
             base = _base(job, how)
-            known = persona(base, plan, own_vectors=True, progress=progress)
+            known = persona(base, plan, reader=base, own_vectors=True, progress=progress)
         for name in job.tuned:
             with progress_bars(leave=False) as progress:
                 found, files = _compared(base, known, _tuned(base, name, job, how), plan, progress)

@@ -6,7 +6,8 @@ Knows finished comparisons; replies and model names are escaped like everything 
 from pathlib import Path
 from textwrap import wrap
 
-from personascope.comparing import Comparison, Persona
+from personascope.comparing import Comparison
+from personascope.comparing_persona import Persona
 from personascope.comparing_words import (
     READING_WORDS,
     cautions,
