@@ -31,6 +31,7 @@ NOT_RUN = {
     r"\bhub:": "needs the network; test_hub_items.py brings a hub of its own",
     r"^export ": "sets a variable of the shell",
     r"^hf auth login": "needs an account of the Hub",
+    r"scripts/compare_with_itself": "asks the default model forty times",
     r"scripts/transfer_traits\.py": "needs the files of all eleven traits; test_transfer.py tests what it prints",
 }
 """Commands that are not run, by a pattern, and why."""
