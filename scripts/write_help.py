@@ -11,6 +11,7 @@ VERBS = (
     ["demo"],
     ["extract"],
     ["steer"],
+    ["export"],
     ["check"],
     ["compare"],
     ["profile"],

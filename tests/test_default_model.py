@@ -10,9 +10,10 @@ import torch
 from personascope.contrasts import from_replies, from_rollouts
 from personascope.extraction import extract
 from personascope.models import default_model
+from personascope.models.baked_checkpoint import write_baked
 from personascope.models.default_model import cache_dir, default_model_source
 from personascope.models.opening import open_model, open_tuned
-from personascope.models.protocols import Chat, Sampling
+from personascope.models.protocols import Chat, Sampling, Steering
 from personascope.models.residual import reading
 from personascope.models.running import Limits
 from personascope.prompts import PROTOCOLS, Protocol, prompts
@@ -130,3 +131,12 @@ def test_the_conversion_is_made_once_and_whole(tmp_path, monkeypatch):
 def test_without_the_package_the_hub_is_asked(monkeypatch):
     monkeypatch.setattr(default_model, "PACKAGE", "no-such-package-at-all")
     assert default_model_source() == default_model.HUB_NAME
+
+
+def test_a_dose_baked_into_it_is_the_hook(tmp_path):
+    """Kept in bfloat16, as its own weights are; the proof in float32 is against what the file holds."""
+    push = 0.1 * 700 / 576**0.5 * np.random.default_rng(0).standard_normal(576).astype(np.float32)
+    model, steered = open_model("smollm2-135m", precision="float32"), (Steering({20: push}, 0.5, "add", "all"),)
+    done = write_baked(model, steered, tmp_path / "out", chats=[Chat("How are you?")], describe=lambda *_: None)
+    assert (done.dtype, done.architecture) == ("bfloat16", "LlamaForCausalLM")
+    assert done.agreement.n_same_replies == 1 and done.agreement.logit_gap < 1e-3 < done.agreement.effect

@@ -30,6 +30,7 @@ NOT_RUN = {
     r"--judge-url": "needs a judge's endpoint; test_judging.py brings one of its own",
     r"\bhub:": "needs the network; test_hub_items.py brings a hub of its own",
     r"^export ": "sets a variable of the shell",
+    r"--bake": "needs a model of real weights; test_cli_export.py bakes into a tiny one",
     r"^hf auth login": "needs an account of the Hub",
     r"scripts/compare_with_itself": "asks the default model forty times",
     r"scripts/transfer_traits\.py": "needs the files of all eleven traits; test_transfer.py tests what it prints",

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import personascope
-from personascope.cli import analyze, check, compare, demo, extract, items, profile, steer, traits
+from personascope.cli import analyze, check, compare, demo, export, extract, items, profile, steer, traits
 from personascope.cli.printing import Interrupted, print_error, print_stopped
 from personascope.cli.steer_command import SteerCommand
 from personascope.errors import UserError
@@ -23,6 +23,7 @@ app = typer.Typer(
     help="Find, prove, steer and watch persona vectors in language models.",
 )
 app.command(name="demo")(demo.demo)
+app.command(name="export")(export.export)
 app.command(name="extract")(extract.extract)
 app.command(name="analyze")(analyze.analyze)
 app.command(name="check")(check.check)
