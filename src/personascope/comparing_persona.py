@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
 from personascope.artifacts import digest, model_in_file_names
 from personascope.contrasts import from_rollouts
 from personascope.errors import ArtifactError, ContrastError
@@ -19,6 +21,7 @@ from personascope.gathering import Progress, is_gathered, row_seed
 from personascope.models.protocols import Chat, Engine, ModelSpec, Reply, Residuals, Sampling
 from personascope.prompts import Protocol
 from personascope.questionnaire.items import Questionnaire
+from personascope.shifts import check_length
 from personascope.traits import Trait
 
 MOST_TOKENS = 64
@@ -109,7 +112,9 @@ def _extracted(engine: Engine, trait: Trait, plan: Plan, progress: Progress) -> 
     if not there:
         which = digest([asdict(engine.spec), plan.protocol.name, plan.seed])[:8]
         stem = plan.save_dir / "compared" / f"{model_in_file_names(engine.spec.name)}_{which}" / stem.name
-    return extract(engine, trait, contrast, layers=layers, seed=plan.seed, stem=stem, progress=progress)
+    made = extract(engine, trait, contrast, layers=layers, seed=plan.seed, stem=stem, progress=progress)
+    check_length(made.vectors.raw.astype(np.float64))
+    return made
 
 
 def _spoken(engine: Engine, reader: Engine, plan: Plan, progress: Progress) -> Spoken:

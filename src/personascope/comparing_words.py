@@ -16,7 +16,7 @@ from personascope.comparing import Comparison, Reading
 from personascope.questionnaire.profile_words import cautions as score_cautions
 from personascope.questionnaire.profile_words import change_verdicts, excludes_zero, pole_words
 from personascope.shifts import ALPHA, FEWEST_CONTROLS, Shift
-from personascope.wording import counted, decimals, gain_text, interval_text, joined, p_text, signed
+from personascope.wording import counted, decimals, gain_text, joined, p_text, signed
 
 READING_WORDS: dict[Reading, str] = {
     "replies": "own replies",
@@ -96,12 +96,12 @@ def _still(names: Sequence[str], *, alone: bool) -> str:
 
 def together_told(found: Comparison) -> str:
     """How shifts and score changes go together over traits; nothing where too few traits were both read and asked."""
-    one = found.together.pearson
-    if not np.isfinite(one.value):
+    one = found.together
+    if not np.isfinite(one.pearson):
         return ""
     return (
-        f"Over {found.together.n_traits} traits, shifts and score changes correlate with r = {decimals(one.value)} "
-        f"{interval_text(one)} (rank correlation {decimals(found.together.spearman)})."
+        f"Over these {one.n_traits} traits, shifts and score changes correlate with r = {decimals(one.pearson)} "
+        f"(rank correlation {decimals(one.spearman)}); traits are not independent, so there is no interval."
     )
 
 

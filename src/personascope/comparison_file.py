@@ -24,7 +24,8 @@ def comparison_as_json(found: Comparison) -> dict[str, Json]:
         "verdict": list(verdict(found)),
         "identical": found.identical,
         "shifts": {
-            reading: {trait: _shift(one) for trait, one in shifts.items()} for reading, shifts in found.shifts.items()
+            reading: {trait: _shift(one, told=reading == found.headline) for trait, one in shifts.items()}
+            for reading, shifts in found.shifts.items()
         },
         "scores": compared_as_json(found.answers),
         "shift_and_score": asdict(found.together),
@@ -42,8 +43,9 @@ def _hashes(found: Comparison) -> dict[str, str]:
     }
 
 
-def _shift(one: Shift) -> dict[str, Json]:
-    return {"moved": one.moved, **asdict(one)}
+def _shift(one: Shift, *, told: bool) -> dict[str, Json]:
+    """Every number of a shift; the word only of the reading that the verdict goes by."""
+    return {"moved": one.moved} | asdict(one) if told else asdict(one)
 
 
 def _cosines(one: Cosines) -> Mapping[str, Json]:

@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.stats import norm, pearsonr, spearmanr
+from scipy.stats import pearsonr, spearmanr
 
 from personascope.errors import ContrastError
 from personascope.separation import Estimate
@@ -43,6 +43,19 @@ class Ruler:
     traitless: Float64[np.ndarray, "control width"]
     """At `layer`: of relabelled texts, one of each two opposites. Their lengths do not matter."""
     random: Float64[np.ndarray, "random width"]
+
+    def __post_init__(self) -> None:
+        check_length(self.raw)
+
+
+def check_length(raw: Float64[np.ndarray, "layer width"]) -> None:
+    """Raise ContrastError where a vector has no length at some layer: nothing can be told in gaps of 0."""
+    none = np.flatnonzero(~((raw**2).sum(axis=1) > 0))
+    if len(none):
+        raise ContrastError(
+            f"the vector has no length at layer {none[0]}: high and low replies are the same there",
+            hint="make it from more replies (--protocol standard), or leave the trait out",
+        )
 
 
 @dataclass(frozen=True)
@@ -178,22 +191,20 @@ def _corrected(one: Shift, p_holm: float) -> Shift:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How shifts and score changes go together over traits."""
+    """How shifts and score changes go together over the traits that were compared; NaN where that cannot be told.
 
-    pearson: Estimate
+    Descriptive, without an interval: traits share their questions and what texts have in common, so they are no
+    independent draws, and other traits would be others.
+    """
+
+    pearson: float
     spearman: float
     n_traits: int
 
 
 def agreement(one: Float64[np.ndarray, " trait"], other: Float64[np.ndarray, " trait"]) -> Agreement:
-    """Correlations over traits; the interval is Fisher's, none with fewer than four traits or a constant side."""
-    n, nan = len(one), float("nan")
+    """Correlations over traits; none with fewer than four traits or a constant side."""
+    n = len(one)
     if n < _FEWEST_CORRELATED or np.ptp(one) == 0 or np.ptp(other) == 0:
-        return Agreement(Estimate(nan, nan, nan), nan, n)
-    r = float(pearsonr(one, other).statistic)
-    spearman = float(spearmanr(one, other).statistic)
-    if abs(r) >= 1:
-        return Agreement(Estimate(r, r, r), spearman, n)
-    reach = norm.ppf(1 - ALPHA / 2) / np.sqrt(n - 3)
-    low, high = np.tanh(np.arctanh(r) + np.array([-reach, reach]))
-    return Agreement(Estimate(r, float(low), float(high)), spearman, n)
+        return Agreement(float("nan"), float("nan"), n)
+    return Agreement(float(pearsonr(one, other).statistic), float(spearmanr(one, other).statistic), n)

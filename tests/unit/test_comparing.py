@@ -8,7 +8,7 @@ import pytest
 
 from personascope.comparing import Comparison, compare, rulers_of
 from personascope.comparing_persona import Plan, persona
-from personascope.comparing_words import cautions, examples, verdict
+from personascope.comparing_words import READING_WORDS, cautions, examples, verdict
 from personascope.comparison_file import comparison_as_json
 from personascope.contrasts import from_rollouts
 from personascope.errors import ContrastError
@@ -19,7 +19,7 @@ from personascope.models.toy_stream import Planted
 from personascope.prompts import PROTOCOLS
 from personascope.questionnaire.item_files import load_items
 from personascope.questionnaire.items import at_most
-from personascope.report.compare_page import subtitle
+from personascope.report.compare_page import shift_table, subtitle
 from personascope.shifts import shifts
 from personascope.traits import load_trait
 
@@ -113,6 +113,13 @@ def test_a_run_of_the_same_plan_is_read_and_one_of_another_is_left_alone(tmp_pat
     assert {path: path.read_bytes() for path in tmp_path.glob("*_manifest.json")} == left
 
 
+def test_the_page_says_moved_of_the_reading_that_the_verdict_goes_by_only(raised):
+    table = shift_table(raised)
+    words = {(row[1], row[table.columns.index("moved")] != "") for row in table.rows}
+    read = set(READING_WORDS.values())
+    assert words == {(one, one == READING_WORDS[raised.headline]) for one in read}
+
+
 def test_what_differs_most_is_shown_in_the_direction_of_the_shift(raised):
     shown = examples(raised)
     assert len(shown) == 3 * sum(one.moved != "not shown" for one in raised.shifts["replies"].values())
@@ -126,6 +133,7 @@ def test_the_file_holds_every_number_and_every_reply(raised):
     assert told["kind"] == "comparison"
     assert set(told["shifts"]) == {"replies", "text", "prompt"}
     assert told["shifts"]["replies"]["evil"]["moved"] == raised.shifts["replies"]["evil"].moved
+    assert not any("moved" in told["shifts"][reading]["evil"] for reading in ("text", "prompt"))
     assert len(told["replies"]) == 128
     assert len(told["made_from"]) == 2 * len(TRAITS)
 

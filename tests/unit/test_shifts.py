@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from personascope.errors import ContrastError
 from personascope.shifts import Ruler, agreement, holm, shifts, sign_flip_p
 
 LAYERS = (3, 4)
@@ -101,7 +102,15 @@ def test_sign_flips_agree_with_all_of_them():
 
 def test_agreement_over_traits():
     found = agreement(np.array([0.1, 0.4, -0.2, 0.3, 0.0]), np.array([0.2, 0.8, -0.4, 0.6, 0.1]))
-    assert found.pearson.value == pytest.approx(1.0, abs=0.01)
-    assert found.pearson.low < found.pearson.value
-    assert np.isnan(agreement(np.ones(5), np.arange(5.0)).pearson.value)
-    assert np.isnan(agreement(np.arange(3.0), np.arange(3.0)).pearson.value)
+    assert found.pearson == pytest.approx(1.0, abs=0.01)
+    assert found.spearman == pytest.approx(1.0)
+    assert np.isnan(agreement(np.ones(5), np.arange(5.0)).pearson)
+    assert np.isnan(agreement(np.arange(3.0), np.arange(3.0)).pearson)
+
+
+@pytest.mark.parametrize("length", [0.0, np.nan])
+def test_a_vector_without_length_is_refused(length):
+    one = ruler()
+    raw = one.raw * np.array([[1.0], [length]])
+    with pytest.raises(ContrastError, match="no length at layer 1"):
+        Ruler(4, raw, one.traitless, one.random)

@@ -75,7 +75,7 @@ def shift_table(found: Comparison) -> Table:
         for reading, shifts in found.shifts.items():
             one, first = shifts[name], reading == found.headline
             numbers = (gain_text(one.shift), p_text(one.p), p_text(one.p_holm), control_text(one), p_text(one.p_random))
-            ends = (one.moved, cosine_text(found, name)) if first else (one.moved, "")
+            ends = (one.moved, cosine_text(found, name)) if first else ("", "")
             rows.append((name if first else "", READING_WORDS[reading], str(one.layer), *numbers, *ends))
     return Table(heads, tuple(rows))
 
@@ -122,7 +122,8 @@ GLOSSARY = (
     (
         "Moved",
         "Raised or lowered: the interval leaves 0 out, p holds after correction, and at most one in twenty of either "
-        "kind of control shifts as much. Not shown: anything else.",
+        "kind of control shifts as much. Not shown: anything else. Said of the first reading alone, which the verdict "
+        "goes by: three readings of one training would be three chances.",
     ),
     (
         "Cosine",
