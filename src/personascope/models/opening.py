@@ -26,7 +26,7 @@ from personascope.models.adapters import (
 from personascope.models.answered_once import AnsweredOnce
 from personascope.models.chat import chat_format
 from personascope.models.huggingface import HuggingFaceModel, Loaded
-from personascope.models.loading import Source, load
+from personascope.models.loading import Source, ends_of, load
 from personascope.models.probing import Probe, fingerprint, prove_batches
 from personascope.models.protocols import ModelSpec
 from personascope.models.quantising import Quantization, precision_told, quantization_named
@@ -227,7 +227,7 @@ def _proven(
         blocks=blocks,
         chat_format=form,
         spec=replace(spec, n_layers=len(blocks), width=text_config.hidden_size, template=form.digest),
-        ends=_ends(model, tokenizer),
+        ends=ends_of(getattr(model, "generation_config", None), model.config, tokenizer),
         context=int(getattr(text_config, "max_position_embeddings", None) or 2**31),
         resumes=resumes,
         wardrobe=wardrobe,
@@ -254,16 +254,3 @@ def _dtype(precision: Precision, device: torch.device) -> torch.dtype:
 
 def _limits(device: torch.device) -> Limits:
     return Limits() if device.type == "cpu" else Limits(tokens=32_768, kept_tokens=131_072)
-
-
-def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Every token that ends a reply: the generation settings', the config's and the tokenizer's."""
-    told = (
-        getattr(getattr(model, "generation_config", None), "eos_token_id", None),
-        getattr(model.config, "eos_token_id", None),
-        getattr(tokenizer, "eos_token_id", None),
-    )
-    ends: set[int] = set()
-    for value in told:
-        ends |= set(value) if isinstance(value, (list, tuple)) else ({value} if value is not None else set())
-    return frozenset(int(end) for end in ends)
