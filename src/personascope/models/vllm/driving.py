@@ -97,10 +97,6 @@ class Driver:
         """Write vectors [row width] into every worker's bank."""
         self.ask("put", rows, np.ascontiguousarray(vectors, dtype=np.float32).tobytes())
 
-    def close(self) -> None:
-        """Stop the workers and give their memory back."""
-        self._llm.llm_engine.engine_core.shutdown()
-
     def _add(self, name: str, request: Request, listened: bool) -> None:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind

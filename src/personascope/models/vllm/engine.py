@@ -16,6 +16,7 @@ from jaxtyping import Float32
 
 from personascope.errors import ContrastError, ModelError, SteeringError
 from personascope.models.chat import ChatFormat, Tokens
+from personascope.models.engine_choice import no_gradients
 from personascope.models.protocols import (
     Chat,
     Generation,
@@ -57,7 +58,7 @@ class Served:
 
 
 class VllmModel:
-    """Writes, reads and scores replies on vLLM. Made by `opening.open_model(..., engine="vllm")`."""
+    """Writes, reads and scores replies on vLLM. Made by `opening.open_engine` with the choice `VLLM`."""
 
     def __init__(self, served: Served) -> None:
         self._served = served
@@ -164,10 +165,6 @@ class VllmModel:
         """Raises ModelError: vLLM runs forward only, and this is a gradient."""
         raise no_gradients("this")
 
-    def close(self) -> None:
-        """Give the weights' memory back. The engine, and every other over the same weights, answers no more."""
-        self._served.driver.close()
-
     def _write(
         self,
         samples: Sequence[Tokens],
@@ -257,10 +254,3 @@ class _Ear:
 
 def _part(tick: Tick | None, share: float) -> Tick | None:
     return None if tick is None else (lambda done: tick(share * done))
-
-
-def no_gradients(what: str) -> ModelError:
-    """The error for what needs gradients."""
-    return ModelError(
-        f"{what} needs gradients, and vLLM has none", hint="use the Hugging Face engine for it: --engine hf"
-    )

@@ -1,8 +1,8 @@
 """One worker's steering and reading: hooks on its layers, and what each token of the next step is to undergo.
 
 A layer of vLLM hands on (hidden, residual); the residual stream is their sum, and an edit is added to `hidden`. The
-host says before each forward pass which program each of its tokens follows and where it is summed; afterwards all tokens
-are nobody's again, so that the engine's own trial passes are never steered and never read.
+host says before each forward pass which program each of its tokens follows and where it is summed; afterwards all
+tokens are nobody's again, so that the engine's own trial passes are never steered and never read.
 
 Knows torch and wired messages; knows the runner only through `private_names`.
 """

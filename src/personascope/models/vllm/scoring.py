@@ -1,8 +1,8 @@
 """How likely given replies are under many steerings: texts run as prompts, their last residuals kept in the worker.
 
 Only the residuals that the output head reads are kept, width numbers a token; logits are made from them afterwards, a
-few hundred tokens at a time, beside those of the unsteered model. A reply's last token is never run, so that replies of one
-token to one prompt (the letters of a list) are read off one text.
+few hundred tokens at a time, beside those of the unsteered model. A reply's last token is never run, so that replies
+of one token to one prompt (the letters of a list) are read off one text.
 
 Knows drivers and wired messages; knows nothing of chats or files.
 """

@@ -3,7 +3,6 @@
 Knows vLLM's public `LLM` and the files of a model; knows nothing of what is asked of it.
 """
 
-import importlib.util
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Genera
 
 from personascope.errors import ModelError
 from personascope.models.chat import chat_format
+from personascope.models.engine_choice import check_available
 from personascope.models.loading import Source, check_folder, ends_of, hub_answers, not_opened, quiet, reason
 from personascope.models.probing import fingerprint
 from personascope.models.protocols import ModelSpec
@@ -29,6 +29,8 @@ from personascope.models.vllm.wire import CAPACITY, Capacity
 from personascope.models.vllm.wiring import Bank
 
 _PACKAGE = "personascope.models.vllm"
+_STARTED: list[Any] = []
+"""Held until the process ends: an engine that is collected takes down what all engines of the process share."""
 _FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 
 
@@ -49,15 +51,6 @@ class Hosting:
     longest: int = 8192
     memory_gib: float | None = None
     compiled: bool | None = None
-
-
-def check_available() -> None:
-    """Raise ModelError where vLLM is not installed."""
-    if importlib.util.find_spec("vllm") is None:
-        raise ModelError(
-            "vLLM is not installed",
-            hint="in an environment of its own: pip install 'personascope[vllm]' (see docs/scale.md); or use --engine hf",
-        )
 
 
 def start(
@@ -166,7 +159,8 @@ def _started(name: str, asked: dict[str, Any], hosting: Hosting) -> Any:
     try:
         from vllm import LLM
 
-        return LLM(**asked)
+        _STARTED.append(LLM(**asked))
+        return _STARTED[-1]
     except ModelError:
         raise
     except Exception as error:  # vLLM raises whatever it likes

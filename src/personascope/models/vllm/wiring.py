@@ -27,13 +27,15 @@ class _Drawn:
 
     @property
     def digests(self) -> set[_Digest]:
+        """The vectors that it takes."""
         return {digest for digest, _ in (*self.edits, *self.conditions)}
 
     def canonical(self, start: int) -> str:
         """The same text for the same edits of the same tokens, whatever rows their vectors have."""
         everywhere = all(edit.positions == "all" for _, edit in self.edits)
-        told = [[digest, asdict(one)] for digest, one in (*self.edits, *self.conditions)]
-        return json.dumps([None if everywhere else start, told])
+        edits = [[digest, asdict(edit)] for digest, edit in self.edits]
+        conditions = [[digest, asdict(condition)] for digest, condition in self.conditions]
+        return json.dumps([None if everywhere else start, edits, conditions])
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class Bank:
         Raises SteeringError for a row that the workers cannot do.
         """
         drawn = {id(steered): self._draw(steered) for steered in {id(one): one for one in steering}.values()}
-        wave, wanted = [], set()
+        wave: list[int] = []
+        wanted: set[_Digest] = set()
         for at, steered in enumerate(steering):
             digests = drawn[id(steered)].digests
             if len(wanted | digests) > self._capacity.vectors and wave:
