@@ -12,13 +12,14 @@ from typing import Any
 
 from vllm import SamplingParams
 from vllm.v1.sample.logits_processor import LogitsProcessor
+from vllm.v1.worker.gpu.sample.logits_processor import LogitsProcessor as SecondLogitsProcessor
 
 from personascope.errors import UserError
 from personascope.models.vllm.wire import CAPACITY, KEY, Capacity, message_in
 
 
-class Admission(LogitsProcessor):  # type: ignore[misc]
-    """Refuses requests with a message that cannot be followed."""
+class Admission(LogitsProcessor, SecondLogitsProcessor):  # type: ignore[misc]
+    """Refuses requests with a message that cannot be followed; for both of vLLM's runners."""
 
     @classmethod
     def validate_params(cls, params: SamplingParams) -> None:
@@ -43,6 +44,6 @@ class Admission(LogitsProcessor):  # type: ignore[misc]
     def update_state(self, batch_update: Any) -> None:
         """Nothing is kept of a batch."""
 
-    def apply(self, logits: Any) -> Any:
+    def apply(self, logits: Any, *_context: Any) -> Any:
         """The logits as they are."""
         return logits

@@ -90,6 +90,9 @@ def _rank(adapter: Adapter) -> int:
         raise refused(
             adapter.name, f"it is of kind {adapter.kind}, and vLLM puts on LoRA alone", hint="use --engine hf"
         )
+    if "lm_head" in (adapter.config.get("target_modules") or ()) or adapter.config.get("modules_to_save"):
+        found = "it changes the output head or whole modules, and replies could not be scored with them"
+        raise refused(adapter.name, found, hint="use --engine hf")
     own = max(int(adapter.config.get("r") or 0), *map(int, (adapter.config.get("rank_pattern") or {"": 0}).values()))
     fitting = [rank for rank in _RANKS if rank >= own]
     if not fitting:

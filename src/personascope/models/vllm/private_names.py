@@ -7,10 +7,11 @@ Knows the inside of vLLM's runners (0.32); imports nothing of it.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from personascope.errors import ModelError
 from personascope.models.vllm.runtime import Rows, Runtime
@@ -50,6 +51,24 @@ def decoder_layers(model: nn.Module) -> list[nn.Module]:
             hint="leave out pipeline parallelism; tensor parallelism is fine",
         )
     return [layers[at] for at in range(len(layers))]
+
+
+@contextmanager
+def plain_head(model: Any) -> Iterator[Callable[[Tensor], Tensor | None]]:
+    """The output head without an adapter's part, which would look for requests of the step that is over.
+
+    Adapters on the head itself are refused when they are opened.
+    """
+    worn = getattr(model, "logits_processor", None)
+    bare = getattr(worn, "base_layer", None)
+    if bare is None:
+        yield model.compute_logits
+        return
+    model.logits_processor = bare
+    try:
+        yield model.compute_logits
+    finally:
+        model.logits_processor = worn
 
 
 def wrap(runner: Any, runtime: Runtime) -> None:

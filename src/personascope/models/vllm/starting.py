@@ -154,7 +154,9 @@ def _started(name: str, asked: dict[str, Any], hosting: Hosting) -> Any:
     alone = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0" if hosting.tensor_parallel == 1 else "1"}
     # Without a count of threads of its own, vLLM's worker in this process falls back to one.
     threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
-    for variable, value in (quiet_ones | alone | threads).items():
+    # On a processor vLLM would bind each worker to a memory node of its own, and refuse more workers than nodes.
+    unbound = {"VLLM_CPU_OMP_THREADS_BIND": "nobind"} if hosting.tensor_parallel > 1 else {}
+    for variable, value in (quiet_ones | alone | threads | unbound).items():
         os.environ.setdefault(variable, value)
     try:
         from vllm import LLM

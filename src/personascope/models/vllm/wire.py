@@ -112,7 +112,7 @@ def message_in(extra: Mapping[str, Any] | None, capacity: Capacity) -> Message |
         return None
     try:
         message = _built(json.loads(text))
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
         raise SteeringError(f"a request's {KEY!r} cannot be read: {error}", hint=_HINT) from error
     check(message, capacity)
     return message

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from vllm.platforms import current_platform
 
-from personascope.models.vllm.private_names import decoder_layers, wrap
+from personascope.models.vllm.private_names import decoder_layers, plain_head, wrap
 from personascope.models.vllm.runtime import Place, Runtime
 from personascope.models.vllm.scored import scores_of
 from personascope.models.vllm.wire import Capacity
@@ -83,8 +83,8 @@ class PersonaWorker(_Worker):  # type: ignore[misc]
         sums = self._runtime.sums
         if sums is None:
             raise RuntimeError("this worker was started without buffers to read into")
-        head = self.model_runner.get_model().compute_logits
-        found = scores_of(head, sums.finals, plain, steered, tokens)
+        with plain_head(self.model_runner.get_model()) as head:
+            found = scores_of(head, sums.finals, plain, steered, tokens)
         return None if found is None else (found[0].tobytes(), found[1].tobytes())
 
     def personascope_unhook(self) -> None:
