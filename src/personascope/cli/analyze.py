@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from personascope.cli.model_options import Quantize
+from personascope.cli.model_options import Engine, Quantize, TensorParallel
 
 
 def analyze(
@@ -42,6 +42,8 @@ def analyze(
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
     trust_remote_code: Annotated[bool, typer.Option(help="Run code that comes with the model.")] = False,
     quantize: Quantize = None,
+    engine: Engine = "hf",
+    tensor_parallel: TensorParallel = 1,
     json_output: Annotated[bool, typer.Option("--json", help="Print the analysis as JSON.")] = False,
 ) -> None:
     """Steer with a trait's vectors and ask the items of all traits at each dose, beside controls and damage.
@@ -50,6 +52,9 @@ def analyze(
     with the vectors from rollouts.
     """
     from personascope.cli.analyze_options import Asked, Steered, plan_of, stem_of
+    from personascope.models.engine_choice import engine_chosen, refuse_gradients
+
+    refuse_gradients(engine_chosen(engine, tensor_parallel), "an analysis (its slopes at dose 0, beside controls)")
 
     asked, steered = Asked(items, max_items, ask, choices), Steered(tuple(vectors or ()), layer, layers)
     plan = plan_of(trait, asked, steered, seed=seed)
@@ -57,5 +62,5 @@ def analyze(
     from personascope.cli.analyze_job import run_analysis
     from personascope.models.opening import open_engine
 
-    engine = open_engine(model, plan.trait, precision=dtype, trust_remote_code=trust_remote_code, quantize=quantize)
-    run_analysis(engine, plan, stem_of(model, plan.trait.name, save_dir), json_output=json_output)
+    opened = open_engine(model, plan.trait, precision=dtype, trust_remote_code=trust_remote_code, quantize=quantize)
+    run_analysis(opened, plan, stem_of(model, plan.trait.name, save_dir), json_output=json_output)

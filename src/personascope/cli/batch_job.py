@@ -18,6 +18,7 @@ from personascope.contrasts import SOURCES
 from personascope.errors import ContrastError, UserError
 from personascope.evaluation import evaluation_contrast
 from personascope.finished import Wanted, is_finished
+from personascope.models.engine_choice import HF, EngineChoice
 from personascope.models.opening import open_engines
 from personascope.models.protocols import Engine, check_layers
 from personascope.prompts import Protocol
@@ -57,6 +58,7 @@ def run_batch(
     dtype: str = "auto",
     trust_remote_code: bool = False,
     quantize: str | None = None,
+    on: EngineChoice = HF,
     quiet: bool = False,
 ) -> None:
     """Extract every trait, write the overview, and print it.
@@ -67,7 +69,7 @@ def run_batch(
     standing = _Standing(failures=dict(batch.refused))
     for name, error in batch.refused.items():
         print_failed(name, error)
-    engines = open_engines(model_name, precision=dtype, trust_remote_code=trust_remote_code, quantize=quantize)
+    engines = open_engines(model_name, precision=dtype, trust_remote_code=trust_remote_code, quantize=quantize, on=on)
     if batch.layers is not None:
         check_layers(batch.layers, engines(batch.traits[0]).spec.n_layers)
     for number, trait in enumerate(batch.traits, 1):

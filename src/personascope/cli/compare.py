@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from personascope.cli.model_options import Quantize
+from personascope.cli.model_options import Engine, Quantize, TensorParallel
 
 
 def compare(
@@ -28,6 +28,8 @@ def compare(
     seed: Annotated[int, typer.Option(min=0, help="Seed of sampling and intervals.")] = 0,
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
     quantize: Quantize = None,
+    engine: Engine = "hf",
+    tensor_parallel: TensorParallel = 1,
     trust_remote_code: Annotated[bool, typer.Option(help="Run code that comes with the model.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print everything as JSON, one object a model.")] = False,
 ) -> None:
@@ -37,9 +39,12 @@ def compare(
     trait's shift is told in persona gaps beside its null, its interval and vectors that stand for nothing.
     """
     from personascope.cli.compare_options import job_asked
+    from personascope.models.engine_choice import engine_chosen
 
     job = job_asked(base, tuned, traits, (items, max_items), protocol=protocol, save_dir=save_dir, seed=seed)
+    on = engine_chosen(engine, tensor_parallel)
     # Torch and transformers take seconds to import; help and mistakes should not.
     from personascope.cli.compare_job import opening_named, run_compare
 
-    run_compare(job, opening_named(dtype, quantize, trust_remote_code=trust_remote_code), json_output=json_output)
+    how = opening_named(dtype, quantize, trust_remote_code=trust_remote_code, on=on)
+    run_compare(job, how, json_output=json_output)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from personascope.artifacts import finite, model_in_file_names, write_json
 from personascope.cli.bars import progress_bars
@@ -18,12 +19,18 @@ from personascope.comparing_persona import Persona, Plan, persona
 from personascope.comparison_file import comparison_as_json
 from personascope.errors import ModelError
 from personascope.gathering import Progress
+from personascope.models.engine_choice import HF, EngineChoice
 from personascope.models.huggingface import HuggingFaceModel
-from personascope.models.opening import TRAINED_TOYS, Precision, open_model, open_tuned, precision_named, trained_toy
+from personascope.models.opening import TRAINED_TOYS, check_hosted, open_model, open_tuned, trained_toy
+from personascope.models.precision import Precision, precision_named
 from personascope.models.protocols import Engine
 from personascope.models.quantising import Quantization, quantization_named
 from personascope.models.toy import ToyModel
+from personascope.models.vllm.engine import VllmModel
+from personascope.models.vllm.opening import How, open_vllm, tuned_vllm
 from personascope.report.compare_page import write_comparison_page, write_comparison_picture
+
+_Opened = HuggingFaceModel | ToyModel | VllmModel
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,17 @@ class Opening:
     precision: Precision
     trust_remote_code: bool
     quantize: Quantization | None
+    on: EngineChoice = HF
+
+    @property
+    def here(self) -> dict[str, Any]:
+        """What the Hugging Face engine is told."""
+        return {"precision": self.precision, "trust_remote_code": self.trust_remote_code, "quantize": self.quantize}
+
+    @property
+    def hosted(self) -> How:
+        """What vLLM is told."""
+        return How(self.precision, self.trust_remote_code, choice=self.on)
 
 
 def run_compare(job: Job, how: Opening, *, json_output: bool) -> None:
@@ -53,19 +71,25 @@ def run_compare(job: Job, how: Opening, *, json_output: bool) -> None:
         raise Interrupted("vectors that were finished are kept, the same command goes on from there") from stop
 
 
-def opening_named(precision: str, quantize: str | None, *, trust_remote_code: bool) -> Opening:
+def opening_named(precision: str, quantize: str | None, *, trust_remote_code: bool, on: EngineChoice = HF) -> Opening:
     """How models are opened, from the options. Raises ModelError for an unknown one."""
-    return Opening(precision_named(precision), trust_remote_code, quantization_named(quantize))
+    return Opening(precision_named(precision), trust_remote_code, quantization_named(quantize), on)
 
 
-def _base(job: Job, how: Opening) -> HuggingFaceModel | ToyModel:
-    return trained_toy(job.base, job.traits) if job.base in TRAINED_TOYS else open_model(job.base, **vars(how))
+def _base(job: Job, how: Opening) -> _Opened:
+    if how.on.name == "vllm":
+        for name in (job.base, *job.tuned):
+            check_hosted(name, how.quantize)
+        return open_vllm(job.base, how.hosted, beside=job.tuned)
+    return trained_toy(job.base, job.traits) if job.base in TRAINED_TOYS else open_model(job.base, **how.here)
 
 
-def _tuned(base: HuggingFaceModel | ToyModel, name: str, job: Job, how: Opening) -> HuggingFaceModel | ToyModel:
+def _tuned(base: _Opened, name: str, job: Job, how: Opening) -> _Opened:
     """The engine for a tuned model; an adapter shares the base's weights, a toy is compared with toys."""
+    if isinstance(base, VllmModel):
+        return tuned_vllm(base, name, how.hosted)
     if isinstance(base, HuggingFaceModel) and name not in TRAINED_TOYS:
-        return open_tuned(base, name, **vars(how))
+        return open_tuned(base, name, **how.here)
     if isinstance(base, HuggingFaceModel) or name not in TRAINED_TOYS:
         raise ModelError(
             f"{name} cannot be compared with {job.base}: the toy is no language model",

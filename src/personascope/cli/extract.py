@@ -5,9 +5,15 @@ from typing import Annotated
 
 import typer
 
-from personascope.cli.model_options import Quantize
+from personascope.cli.model_options import Engine, Quantize, TensorParallel
 from personascope.cli.trait_names import is_batch, names_of, traits_named
 from personascope.errors import LayerError
+from personascope.models.engine_choice import engine_chosen
+
+_NO_TRIAL = (
+    "Calibration and the steering trial need gradients, which vLLM has not: they are left out. "
+    "The same command without --engine goes on from these files and adds them."
+)
 
 
 def extract(
@@ -40,16 +46,23 @@ def extract(
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
     trust_remote_code: Annotated[bool, typer.Option(help="Run code that comes with the model.")] = False,
     quantize: Quantize = None,
+    engine: Engine = "hf",
+    tensor_parallel: TensorParallel = 1,
     json_output: Annotated[bool, typer.Option("--json", help="Print the analysis as JSON.")] = False,
 ) -> None:
     """Extract a trait's vectors from a model, with their held-out separation, a picture and a report.
 
     Of several traits each is extracted just as alone; a table, a heat map of their cosines and an index page follow.
     """
+    on = engine_chosen(engine, tensor_parallel)
     names, wanted = names_of(trait), _layers(layers, layer_range)
     traits, refused = traits_named(names)
     if not traits:
         raise next(iter(refused.values()))
+    if calibrate and on.name == "vllm":
+        calibrate = False
+        if not json_output:
+            print(f"! {_NO_TRIAL}")
     # Torch and the libraries of charts and numbers take seconds to import; help and mistakes should not.
     from personascope.cli.job import Job, contrast_named, protocol_named, run_job
 
@@ -58,13 +71,15 @@ def extract(
         from personascope.cli.batch_job import Batch, run_batch
 
         batch = Batch(traits, refused, contrast, asked, wanted, seed, save_dir, calibrate)
-        run_batch(model, batch, dtype=dtype, trust_remote_code=trust_remote_code, quantize=quantize, quiet=json_output)
+        run_batch(
+            model, batch, dtype=dtype, trust_remote_code=trust_remote_code, quantize=quantize, on=on, quiet=json_output
+        )
         return
     (loaded,) = traits
     chosen = contrast_named(loaded, contrast, asked)
     job = Job(loaded, chosen, wanted, seed, save_dir, trial=asked if calibrate else None)
     extraction = run_job(
-        model, job, dtype=dtype, trust_remote_code=trust_remote_code, quantize=quantize, quiet=json_output
+        model, job, dtype=dtype, trust_remote_code=trust_remote_code, quantize=quantize, on=on, quiet=json_output
     )
     if json_output:
         print(extraction.analysis_path.read_text(encoding="utf-8"), end="")

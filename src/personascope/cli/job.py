@@ -20,6 +20,7 @@ from personascope.extraction import Extraction
 from personascope.extraction import extract as extract_vectors
 from personascope.gathering import Gathered, Stopped, manifest_path
 from personascope.gathering import Progress as StageProgress
+from personascope.models.engine_choice import HF, EngineChoice
 from personascope.models.opening import open_engine
 from personascope.models.protocols import Engine
 from personascope.plans import layers_in_words
@@ -60,10 +61,13 @@ def run_job(
     dtype: str = "auto",
     trust_remote_code: bool = False,
     quantize: str | None = None,
+    on: EngineChoice = HF,
     quiet: bool = False,
 ) -> Extraction:
     """Open the model, extract, write the report, and print what came of it."""
-    engine = open_engine(model_name, job.trait, precision=dtype, trust_remote_code=trust_remote_code, quantize=quantize)
+    engine = open_engine(
+        model_name, job.trait, precision=dtype, trust_remote_code=trust_remote_code, quantize=quantize, on=on
+    )
     stem = job.save_dir / file_stem(model_name, job.trait, job.contrast.source)
     with telling_what_is_left(stem), progress_bars() as progress:
         done = extracted(engine, job, stem, progress)

@@ -1,4 +1,4 @@
-"""Options of every verb that opens a model, said once."""
+"""Options of the verbs that open a model, said once."""
 
 from typing import Annotated
 
@@ -10,5 +10,20 @@ Quantize = Annotated[
         "--quantize",
         help="8bit or 4bit: weights in less memory, and less exactly (needs personascope[quantize]).",
         rich_help_panel="Model",
+    ),
+]
+
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        help="hf (Hugging Face) or vllm: faster with many replies, spreads over GPUs, has no gradients.",
+        rich_help_panel="Model",
+    ),
+]
+TensorParallel = Annotated[
+    int,
+    typer.Option(
+        "--tensor-parallel", min=1, help="Spread the model over so many GPUs (vllm).", rich_help_panel="Model"
     ),
 ]

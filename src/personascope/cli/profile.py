@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from personascope.cli.model_options import Quantize
+from personascope.cli.model_options import Engine, Quantize, TensorParallel
 
 
 def profile(
@@ -33,6 +33,8 @@ def profile(
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
     trust_remote_code: Annotated[bool, typer.Option(help="Run code that comes with the model.")] = False,
     quantize: Quantize = None,
+    engine: Engine = "hf",
+    tensor_parallel: TensorParallel = 1,
     json_output: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
 ) -> None:
     """Ask a model the items of a questionnaire: its score on each trait, with interval, charts and a page.
@@ -41,6 +43,7 @@ def profile(
     steered.
     """
     from personascope.cli.profile_options import Job, check_way, questionnaire_named, steering_asked, way_named
+    from personascope.models.engine_choice import engine_chosen
 
     asked, way = questionnaire_named(items, traits, max_items), way_named(ask)
     check_way(asked, way)
@@ -52,7 +55,9 @@ def profile(
         save_dir,
         seed,
     )
+    on = engine_chosen(engine, tensor_parallel)
     # Torch and transformers take seconds to import; help and mistakes should not.
     from personascope.cli.profile_job import Opening, run_profile
 
-    run_profile(job, Opening(dtype, trust_remote_code, quantize), json_output=json_output)
+    opening = Opening(dtype, trust_remote_code, quantize, on)
+    run_profile(job, opening, json_output=json_output)

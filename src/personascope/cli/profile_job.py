@@ -5,7 +5,7 @@ Apart from `profile`, so that help and mistakes need no torch.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from personascope.cli.steered_model import SteeredModel, open_steered
 from personascope.cli.steering_options import Files
 from personascope.cli.steering_tables import strength_text
 from personascope.gathering import Progress
+from personascope.models.engine_choice import HF, EngineChoice
 from personascope.models.opening import open_engine
 from personascope.models.protocols import ScoresReplies
 from personascope.questionnaire.asking import WayName
@@ -34,6 +35,7 @@ class Opening:
     precision: str
     trust_remote_code: bool
     quantize: str | None = None
+    on: EngineChoice = HF
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +101,7 @@ def stem_of(job: Job) -> str:
 
 def _asked(name: str, job: Job, way: WayName | None, opening: Opening, progress: Progress) -> Asked:
     """Open a model and ask it, plain and, where that is wanted, steered."""
-    how: dict[str, Any] = asdict(opening)
+    how: dict[str, Any] = vars(opening)
     engine: ScoresReplies
     questionnaire = job.questionnaire
     if job.steered is None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from personascope.cli.model_options import Quantize
+from personascope.cli.model_options import Engine, Quantize, TensorParallel
 from personascope.cli.steer_command import ASKED, DOSE, MODEL, OUTPUT
 from personascope.errors import SteeringError, UserError
 from personascope.judging import Judge
@@ -87,6 +87,8 @@ def steer(
         bool, typer.Option(help="Run code that comes with the model.", rich_help_panel=MODEL)
     ] = False,
     quantize: Quantize = None,
+    engine: Engine = "hf",
+    tensor_parallel: TensorParallel = 1,
     json_output: Annotated[
         bool, typer.Option("--json", help="Print everything as one JSON object.", rich_help_panel=OUTPUT)
     ] = False,
@@ -100,8 +102,12 @@ def steer(
         prompts_from,
         setting,
     )
+    from personascope.models.engine_choice import engine_chosen, refuse_gradients
     from personascope.models.protocols import Sampling
 
+    on = engine_chosen(engine, tensor_parallel)
+    if calibrate:
+        refuse_gradients(on, "--calibrate")
     turned = setting(layer, mode, positions, unit)
     files = Files(vectors, tuple(map(parse_also, also or ())), calibrate=calibrate)
     asking = Asking(
@@ -119,7 +125,7 @@ def steer(
     from personascope.cli.steering_job import compare
 
     steered = open_steered(
-        model, files, turned, precision=dtype, trust_remote_code=trust_remote_code, quantize=quantize
+        model, files, turned, precision=dtype, trust_remote_code=trust_remote_code, quantize=quantize, on=on
     )
     if interactive:
         talk(steered, asking)

@@ -11,6 +11,7 @@ from personascope.cli.starters import neutral_starters
 from personascope.cli.steering_options import Files, Setting
 from personascope.cli.steering_tables import dial_range
 from personascope.errors import TraitError
+from personascope.models.engine_choice import HF, EngineChoice
 from personascope.models.opening import open_engine
 from personascope.models.protocols import Engine, Steered
 from personascope.steered_replies import Dial
@@ -69,6 +70,7 @@ def open_steered(
     precision: str = "auto",
     trust_remote_code: bool = False,
     quantize: str | None = None,
+    on: EngineChoice = HF,
 ) -> SteeredModel:
     """Open the model and put its dials in place.
 
@@ -77,7 +79,9 @@ def open_steered(
     paths = [files.vectors, *(path for path, _ in files.also)]
     names = _names(paths)
     trait = known_trait(names[0])
-    engine = open_engine(model_name, trait, precision=precision, trust_remote_code=trust_remote_code, quantize=quantize)
+    engine = open_engine(
+        model_name, trait, precision=precision, trust_remote_code=trust_remote_code, quantize=quantize, on=on
+    )
     first, notes = _first(engine, files, setting)
     turned = {names[0]: first}
     for name, path in zip(names[1:], paths[1:], strict=True):

@@ -42,7 +42,7 @@ def load(
 ) -> tuple[Any, Any]:
     """The model, on its device, and its tokenizer. Raises ModelError where they cannot be had whole, or do not fit."""
     in_few_bits = quantized_loading(quantize, dtype, device)
-    _check_folder(source.name)
+    check_folder(source.name)
     settings: dict[str, Any] = {"revision": source.revision, "trust_remote_code": source.trust_remote_code}
     if not Path(source.place).is_dir():
         settings["local_files_only"] = not hub_answers()
@@ -64,7 +64,7 @@ def load(
         if is_out_of_memory(error):
             raise ModelError(f"the model {source.name!r} does not fit into memory", hint=MORE_MEMORY) from error
         why = _NO_HUB if settings.get("local_files_only") else reason(error)
-        raise _not_opened(source.name, why, needs_code="trust_remote_code" in str(error)) from error
+        raise not_opened(source.name, why, needs_code="trust_remote_code" in str(error)) from error
     _check_weights(source.name, told)
     return model.eval(), tokenizer
 
@@ -72,13 +72,13 @@ def load(
 _NO_HUB = "the Hub cannot be reached, and the model is not in its cache"
 
 
-def _check_folder(name: str) -> None:
+def check_folder(name: str) -> None:
     """Raise ModelError for what can only be a folder and is none: asking the Hub for it would tell nothing."""
     is_path = name.startswith((".", "/", "~")) or name.endswith("/") or name.count("/") > 1
     if Path(name).is_file():
-        raise _not_opened(name, "a file, not a folder")
+        raise not_opened(name, "a file, not a folder")
     if is_path and not Path(name).is_dir():
-        raise _not_opened(name, "no such folder")
+        raise not_opened(name, "no such folder")
 
 
 def hub_answers() -> bool:
@@ -115,7 +115,7 @@ def _check_weights(name: str, told: Mapping[str, Any]) -> None:
     """Raise ModelError where weights were not in the files: they would be random, and so would every number."""
     mismatched = [key if isinstance(key, str) else key[0] for key in told.get("mismatched_keys", ())]
     if unread := sorted({*told.get("missing_keys", ()), *mismatched}):
-        raise _not_opened(name, f"{len(unread)} weights are missing or of another shape, as {unread[0]}")
+        raise not_opened(name, f"{len(unread)} weights are missing or of another shape, as {unread[0]}")
 
 
 def reason(error: Exception) -> str:
@@ -127,7 +127,8 @@ def reason(error: Exception) -> str:
     return told if len(told) <= _LONGEST_REASON else f"{told[:_LONGEST_REASON]} ..."
 
 
-def _not_opened(name: str, reason: str, *, needs_code: bool = False) -> ModelError:
+def not_opened(name: str, reason: str, *, needs_code: bool = False) -> ModelError:
+    """The error for a model that could not be opened, with what to do by what it looks like."""
     if needs_code:
         hint = "its own code is needed; if you trust its author, add --trust-remote-code"
     elif Path(name).exists():
@@ -138,3 +139,12 @@ def _not_opened(name: str, reason: str, *, needs_code: bool = False) -> ModelErr
         hint = f"check the name and the network, give a folder, or use the default model: {default_model.NAME}"
         hint = did_you_mean(name, _KNOWN) + hint
     return ModelError(f"the model {name!r} could not be opened: {reason}", hint=hint)
+
+
+def ends_of(generation: Any, config: Any, tokenizer: Any) -> frozenset[int]:
+    """Every token that ends a reply: the generation settings', the config's and the tokenizer's."""
+    ends: set[int] = set()
+    for told in (generation, config, tokenizer):
+        value = getattr(told, "eos_token_id", None)
+        ends |= set(value) if isinstance(value, (list, tuple)) else ({value} if value is not None else set())
+    return frozenset(int(end) for end in ends)

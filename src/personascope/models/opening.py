@@ -6,7 +6,7 @@ Knows every engine; nothing above it does.
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from torch import nn
@@ -25,19 +25,20 @@ from personascope.models.adapters import (
 )
 from personascope.models.answered_once import AnsweredOnce
 from personascope.models.chat import chat_format
+from personascope.models.engine_choice import HF, EngineChoice
 from personascope.models.huggingface import HuggingFaceModel, Loaded
-from personascope.models.loading import Source, load
+from personascope.models.loading import Source, ends_of, load
+from personascope.models.precision import Precision, dtype_of, precision_named
 from personascope.models.probing import Probe, fingerprint, prove_batches
 from personascope.models.protocols import ModelSpec
 from personascope.models.quantising import Quantization, precision_told, quantization_named
 from personascope.models.residual import bears_resuming, find_blocks, prove_edits
 from personascope.models.running import Limits
 from personascope.models.toy import ToyModel
+from personascope.models.vllm.engine import VllmModel
+from personascope.models.vllm.opening import How, open_vllm
 from personascope.models.wearing import Wardrobe
 from personascope.traits import Trait
-
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 def open_model(
@@ -93,9 +94,13 @@ def open_engine(
     precision: str = "auto",
     trust_remote_code: bool = False,
     quantize: str | None = None,
-) -> "HuggingFaceModel | ToyModel":
+    on: EngineChoice = HF,
+) -> "HuggingFaceModel | ToyModel | VllmModel":
     """The engine for a model's name; `toy` is the shipped toy, on which the trait's own texts lean as they should."""
     bits = quantization_named(quantize)
+    if on.name == "vllm":
+        check_hosted(name, bits)
+        return open_vllm(name, How(precision_named(precision), trust_remote_code, choice=on))
     if name == "toy":
         if bits is not None:
             raise ModelError("the toy has no weights to quantise", hint="leave out --quantize")
@@ -104,24 +109,31 @@ def open_engine(
     return open_model(name, precision=how, trust_remote_code=trust_remote_code, quantize=bits)
 
 
-def precision_named(name: str) -> Precision:
-    """The precision of that name. Raises ModelError where there is no such."""
-    for known in PRECISIONS:
-        if name == known:
-            return known
-    raise ModelError(f"there is no precision {name!r}", hint=f"choose one of {', '.join(PRECISIONS)}")
+def check_hosted(name: str, bits: Quantization | None) -> None:
+    """Raise ModelError where vLLM cannot open what is asked for."""
+    if name in TRAINED_TOYS:
+        raise ModelError("the toy is an engine of its own, not one of vLLM's models", hint="leave out --engine")
+    if bits is not None:
+        raise ModelError(
+            "vLLM quantises no weights while it loads", hint="open a checkpoint that is quantised, or use --engine hf"
+        )
 
 
 def open_engines(
-    name: str, *, precision: str = "auto", trust_remote_code: bool = False, quantize: str | None = None
+    name: str,
+    *,
+    precision: str = "auto",
+    trust_remote_code: bool = False,
+    quantize: str | None = None,
+    on: EngineChoice = HF,
 ) -> Callable[[Trait], AnsweredOnce]:
     """What gives the engine to read each trait from: one and the same for all, opened now and answering once.
 
     Of the toy there is one for each trait, since its truth is planted in the trait's texts: they share nothing.
     """
-    if name == "toy":
+    if name == "toy" and on.name == "hf":
         return lambda trait: AnsweredOnce(toy_for(trait))
-    opened = open_engine(name, None, precision=precision, trust_remote_code=trust_remote_code, quantize=quantize)
+    opened = open_engine(name, None, precision=precision, trust_remote_code=trust_remote_code, quantize=quantize, on=on)
     engine = AnsweredOnce(opened)
     return lambda _trait: engine
 
@@ -174,7 +186,7 @@ def _open(name: str, revision: str | None, how: _How) -> HuggingFaceModel:
     source = default_model.default_model_source() if name == default_model.NAME else name
     place = torch.device(how.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     named = Source(name, source, revision, how.trust_remote_code)
-    model, tokenizer = load(named, _dtype(how.precision, place), place, quantize=how.quantize)
+    model, tokenizer = load(named, dtype_of(how.precision, place), place, quantize=how.quantize)
     return engine_for(model, tokenizer, name=name, revision=revision, limits=how.limits)
 
 
@@ -227,7 +239,7 @@ def _proven(
         blocks=blocks,
         chat_format=form,
         spec=replace(spec, n_layers=len(blocks), width=text_config.hidden_size, template=form.digest),
-        ends=_ends(model, tokenizer),
+        ends=ends_of(getattr(model, "generation_config", None), model.config, tokenizer),
         context=int(getattr(text_config, "max_position_embeddings", None) or 2**31),
         resumes=resumes,
         wardrobe=wardrobe,
@@ -238,32 +250,5 @@ def _proven(
     return engine
 
 
-def _dtype(precision: Precision, device: torch.device) -> torch.dtype:
-    """bfloat16 on an accelerator and on a processor with matrix instructions for it; else float32.
-
-    A processor without them runs bfloat16 five times slower than float32 (measured, AVX2).
-    """
-    if precision != "auto":
-        dtype: torch.dtype = getattr(torch, precision)
-        return dtype
-    if device.type != "cpu":
-        return torch.bfloat16
-    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return torch.bfloat16 if fast else torch.float32
-
-
 def _limits(device: torch.device) -> Limits:
     return Limits() if device.type == "cpu" else Limits(tokens=32_768, kept_tokens=131_072)
-
-
-def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Every token that ends a reply: the generation settings', the config's and the tokenizer's."""
-    told = (
-        getattr(getattr(model, "generation_config", None), "eos_token_id", None),
-        getattr(model.config, "eos_token_id", None),
-        getattr(tokenizer, "eos_token_id", None),
-    )
-    ends: set[int] = set()
-    for value in told:
-        ends |= set(value) if isinstance(value, (list, tuple)) else ({value} if value is not None else set())
-    return frozenset(int(end) for end in ends)
