@@ -10,7 +10,8 @@ import transformers
 
 from personascope.errors import ModelError
 from personascope.models import loading
-from personascope.models.opening import PRECISIONS, engine_for, open_model
+from personascope.models.opening import engine_for, open_model
+from personascope.models.precision import PRECISIONS
 
 
 def saved(folder, architecture="llama", seed=0):
