@@ -23,7 +23,7 @@ VLLM       := .venv-vllm
 VLLM_READY := $(VLLM)/.ready
 
 test-vllm: $(VLLM_READY)
-	OMP_NUM_THREADS=1 $(VLLM)/bin/python -W ignore -m pytest -W ignore -k vllm tests/contract tests/vllm
+	OMP_NUM_THREADS=1 $(VLLM)/bin/python -W ignore -m pytest -W ignore -k vllm tests/contract tests/vllm_engine
 
 # Torch first and alone. The torch* packages that vLLM asks for come as CUDA builds, and `import vllm` dies of the first;
 # triton stays, for the test of vLLM's second runner.

@@ -4,7 +4,6 @@ An engine to be added has at least 3 layers, computes in float32, and its tokeni
 it was made of (else a reply captured while generating is not the reply that is read afterwards).
 """
 
-import importlib.util
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,6 +13,7 @@ import tiny_adapters
 import tiny_models
 import tiny_vllm
 
+from personascope.models.engine_choice import has_vllm
 from personascope.models.protocols import Engine
 from personascope.models.running import Limits
 from personascope.models.toy import Planted, ToyModel
@@ -41,7 +41,7 @@ def adapter_engines() -> dict[str, Callable[[], Engine]]:
 
 def vllm_engines() -> dict[str, Callable[[], Engine]]:
     """Tiny models on real vLLM, where that is installed (`make test-vllm`)."""
-    if importlib.util.find_spec("vllm") is None:
+    if not has_vllm():
         return {}
     return {f"vllm-{name}": partial(tiny_vllm.engine, name) for name in tiny_vllm.CONFIGS}
 

@@ -63,8 +63,15 @@ def test_the_table_fits_a_narrow_terminal(run, monkeypatch):
 def test_json_is_one_object_and_nothing_else(run):
     code, out, _ = run("toy", "toy", "--traits", "extraversion,evil", "--json")
     told = json.loads(out)
-    assert (code, told["identical"]) == (0, True)
-    assert told["verdict"][0].startswith("Nothing differs between toy and toy")
+    assert (code, told["base"], len(told["comparisons"])) == (0, "toy", 1)
+    assert told["comparisons"][0]["identical"] is True
+    assert told["comparisons"][0]["verdict"][0].startswith("Nothing differs between toy and toy")
+
+
+def test_json_of_several_models_is_one_object_too(run):
+    code, out, _ = run("toy", "toy-high", "toy-low", "--traits", "extraversion,evil", "--json")
+    told = json.loads(out)
+    assert (code, [one["tuned"]["name"] for one in told["comparisons"]]) == (0, ["toy-high", "toy-low"])
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,9 @@ def compare(
     engine: Engine = "hf",
     tensor_parallel: TensorParallel = 1,
     trust_remote_code: Annotated[bool, typer.Option(help="Run code that comes with the model.")] = False,
-    json_output: Annotated[bool, typer.Option("--json", help="Print everything as JSON, one object a model.")] = False,
+    json_output: Annotated[
+        bool, typer.Option("--json", help="Print everything as one JSON object: base and comparisons.")
+    ] = False,
 ) -> None:
     """Compare a base with models trained from it: traits that moved, in activations, answers and replies.
 

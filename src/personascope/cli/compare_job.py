@@ -4,7 +4,7 @@ Apart from `compare`, so that help and mistakes need no torch.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,17 @@ from personascope.comparing_persona import Persona, Plan, persona
 from personascope.comparison_file import comparison_as_json
 from personascope.errors import ModelError
 from personascope.gathering import Progress
+from personascope.models.adapters import find_adapter
 from personascope.models.engine_choice import HF, EngineChoice
 from personascope.models.huggingface import HuggingFaceModel
-from personascope.models.opening import TRAINED_TOYS, check_hosted, open_model, open_tuned, trained_toy
+from personascope.models.opening import (
+    TRAINED_TOYS,
+    check_hosted,
+    check_is_there,
+    open_model,
+    open_tuned,
+    trained_toy,
+)
 from personascope.models.precision import Precision, precision_named
 from personascope.models.protocols import Engine
 from personascope.models.quantising import Quantization, quantization_named
@@ -59,14 +67,18 @@ def run_compare(job: Job, how: Opening, *, json_output: bool) -> None:
     try:
         with progress_bars(leave=False) as progress:
             base = _base(job, how)
+            each = [_ready(base, name, job, how) for name in job.tuned]
             known = persona(base, plan, reader=base, own_vectors=True, progress=progress)
-        for name in job.tuned:
+        told = []
+        for opened in each:
             with progress_bars(leave=False) as progress:
-                found, files = _compared(base, known, _tuned(base, name, job, how), plan, progress)
+                found, files = _compared(base, known, opened(), plan, progress)
             if json_output:
-                print(json.dumps(finite(comparison_as_json(found)), indent=1, ensure_ascii=False))
+                told.append(finite(comparison_as_json(found)))
             else:
                 print_comparison(found, files)
+        if json_output:
+            print(json.dumps({"base": job.base, "comparisons": told}, indent=1, ensure_ascii=False))
     except KeyboardInterrupt as stop:
         raise Interrupted("vectors that were finished are kept, the same command goes on from there") from stop
 
@@ -82,6 +94,19 @@ def _base(job: Job, how: Opening) -> _Opened:
             check_hosted(name, how.quantize)
         return open_vllm(job.base, how.hosted, beside=job.tuned)
     return trained_toy(job.base, job.traits) if job.base in TRAINED_TOYS else open_model(job.base, **how.here)
+
+
+def _ready(base: _Opened, name: str, job: Job, how: Opening) -> Callable[[], _Opened]:
+    """What gives a tuned model when its turn comes; a misspelt name or a misfit shows now, before hours of work.
+
+    An adapter is put on at once. Of a whole checkpoint only the config is read, so that one at a time is in memory.
+    """
+    whole = isinstance(base, HuggingFaceModel) and name not in TRAINED_TOYS and find_adapter(name) is None
+    if whole:
+        check_is_there(name, trust_remote_code=how.trust_remote_code)
+        return lambda: _tuned(base, name, job, how)
+    tuned = _tuned(base, name, job, how)
+    return lambda: tuned
 
 
 def _tuned(base: _Opened, name: str, job: Job, how: Opening) -> _Opened:

@@ -37,9 +37,15 @@ def engine_chosen(name: str, tensor_parallel: int = 1) -> EngineChoice:
     return EngineChoice(known, tensor_parallel)
 
 
+def has_vllm() -> bool:
+    """Whether vLLM is installed; a mere folder of that name, as a clone of its source, is not it."""
+    found = importlib.util.find_spec("vllm")
+    return found is not None and found.origin is not None
+
+
 def check_available() -> None:
     """Raise ModelError where vLLM is not installed."""
-    if importlib.util.find_spec("vllm") is None:
+    if not has_vllm():
         raise ModelError(
             "vLLM is not installed",
             hint="install personascope[vllm] in an environment of its own (docs/scale.md says how), or use --engine hf",

@@ -42,14 +42,11 @@ def load(
 ) -> tuple[Any, Any]:
     """The model, on its device, and its tokenizer. Raises ModelError where they cannot be had whole, or do not fit."""
     in_few_bits = quantized_loading(quantize, dtype, device)
-    check_folder(source.name)
-    settings: dict[str, Any] = {"revision": source.revision, "trust_remote_code": source.trust_remote_code}
-    if not Path(source.place).is_dir():
-        settings["local_files_only"] = not hub_answers()
+    config = read_config(source)
+    settings = _settings(source)
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(source.place, **settings)
-            config = AutoConfig.from_pretrained(source.place, **settings)
             model, told = AutoModelForCausalLM.from_pretrained(
                 source.place,
                 config=config,
@@ -63,10 +60,33 @@ def load(
     except Exception as error:  # these libraries, and code that comes with a model, raise whatever they like
         if is_out_of_memory(error):
             raise ModelError(f"the model {source.name!r} does not fit into memory", hint=MORE_MEMORY) from error
-        why = _NO_HUB if settings.get("local_files_only") else reason(error)
-        raise not_opened(source.name, why, needs_code="trust_remote_code" in str(error)) from error
+        raise _not_read(source, error, settings) from error
     _check_weights(source.name, told)
     return model.eval(), tokenizer
+
+
+def read_config(source: Source) -> Any:
+    """The model's config, without its weights. Raises ModelError where it cannot be had, so a misspelt name shows."""
+    check_folder(source.name)
+    settings = _settings(source)
+    try:
+        with quiet():
+            return AutoConfig.from_pretrained(source.place, **settings)
+    except Exception as error:  # as in `load`
+        raise _not_read(source, error, settings) from error
+
+
+def _settings(source: Source) -> dict[str, Any]:
+    """What the library's readers are told; of a Hub name that no Hub answers for, only the cache is read."""
+    settings: dict[str, Any] = {"revision": source.revision, "trust_remote_code": source.trust_remote_code}
+    if not Path(source.place).is_dir():
+        settings["local_files_only"] = not hub_answers()
+    return settings
+
+
+def _not_read(source: Source, error: Exception, settings: Mapping[str, Any]) -> ModelError:
+    why = _NO_HUB if settings.get("local_files_only") else reason(error)
+    return not_opened(source.name, why, needs_code="trust_remote_code" in str(error))
 
 
 _NO_HUB = "the Hub cannot be reached, and the model is not in its cache"

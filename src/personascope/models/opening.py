@@ -27,7 +27,7 @@ from personascope.models.answered_once import AnsweredOnce
 from personascope.models.chat import chat_format
 from personascope.models.engine_choice import HF, EngineChoice
 from personascope.models.huggingface import HuggingFaceModel, Loaded
-from personascope.models.loading import Source, ends_of, load
+from personascope.models.loading import Source, ends_of, load, read_config
 from personascope.models.precision import Precision, dtype_of, precision_named
 from personascope.models.probing import Probe, fingerprint, prove_batches
 from personascope.models.protocols import ModelSpec
@@ -85,6 +85,11 @@ def open_tuned(
     whole = _open(name, None, _How(precision, device, trust_remote_code, base._runner.limits, quantize))
     unlike = tokenizer_notes(name, whole.loaded.chat_format, base.spec.name, base.loaded.chat_format)
     return HuggingFaceModel(replace(whole.loaded, notes=unlike), whole._runner.limits)
+
+
+def check_is_there(name: str, *, trust_remote_code: bool = False) -> None:
+    """Raise ModelError where there is no such model, before any weights are read."""
+    read_config(_source(name, None, trust_remote_code=trust_remote_code))
 
 
 def open_engine(
@@ -183,11 +188,15 @@ class _How:
 
 def _open(name: str, revision: str | None, how: _How) -> HuggingFaceModel:
     """The engine for what is no adapter."""
-    source = default_model.default_model_source() if name == default_model.NAME else name
     place = torch.device(how.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    named = Source(name, source, revision, how.trust_remote_code)
+    named = _source(name, revision, trust_remote_code=how.trust_remote_code)
     model, tokenizer = load(named, dtype_of(how.precision, place), place, quantize=how.quantize)
     return engine_for(model, tokenizer, name=name, revision=revision, limits=how.limits)
+
+
+def _source(name: str, revision: str | None, *, trust_remote_code: bool) -> Source:
+    place = default_model.default_model_source() if name == default_model.NAME else name
+    return Source(name, place, revision, trust_remote_code)
 
 
 def _base_of(adapter: Adapter, how: _How) -> HuggingFaceModel:

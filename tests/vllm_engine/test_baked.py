@@ -4,7 +4,6 @@ Runs where vLLM is installed (`make test-vllm`), in float32, one engine after an
 """
 
 import gc
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -12,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-if importlib.util.find_spec("vllm") is None:
+from personascope.models.engine_choice import has_vllm
+
+if not has_vllm():
     pytest.skip("vLLM is not installed", allow_module_level=True)
 
 os.environ.update(
