@@ -56,8 +56,15 @@ def verdict(found: Comparison) -> tuple[str, ...]:
     still = [name for name in shifts if name not in moved and name not in drifted]
     sentences = [*(_moved(name, one) for name, one in moved.items()), _drifted(drifted)]
     sentences.append(_still(still, alone=len(still) == len(shifts)))
+    if _too_few_controls(shifts):
+        sentences = ["Undecided: there are too few vectors without a trait to compare with.", _drifted(drifted)]
     sentences += [f"By the questionnaire: {told}" for told in change_verdicts(found.answers, 0)]
     return tuple(filter(None, (*sentences, together_told(found))))
+
+
+def _too_few_controls(shifts: Mapping[str, Shift]) -> bool:
+    """Whether nothing could have been called shown, however far it moved."""
+    return min(one.n_shuffled for one in shifts.values()) < FEWEST_CONTROLS
 
 
 def _moved(trait: str, one: Shift) -> str:
@@ -76,11 +83,11 @@ def _drifted(shifts: Mapping[str, Shift]) -> str:
     """Traits that moved clearly, as vectors that stand for nothing do."""
     if not shifts:
         return ""
-    few = min(one.n_shuffled for one in shifts.values()) < FEWEST_CONTROLS
+    few = _too_few_controls(shifts)
     told = [f"{name} {signed(one.shift.value)}" + ("" if few else f" ({_as_far(one)})") for name, one in shifts.items()]
     if few:
-        return f"Changed, with too few vectors that stand for nothing to compare with: {joined(told)}."
-    return f"Changed, but so do vectors that stand for nothing: {joined(told)}."
+        return f"Changed, by more than the noise of questions: {joined(told)}."
+    return f"Changed, but not shown to go further than vectors that stand for nothing: {joined(told)}."
 
 
 def _as_far(one: Shift) -> str:
@@ -95,9 +102,10 @@ def _still(names: Sequence[str], *, alone: bool) -> str:
 
 
 def together_told(found: Comparison) -> str:
-    """How shifts and score changes go together over traits; nothing where too few traits were both read and asked."""
+    """How shifts and score changes go together; nothing where few traits were read and asked, or no score changed."""
     one = found.together
-    if not np.isfinite(one.pearson):
+    (changes,) = found.answers.changes
+    if not np.isfinite(one.pearson) or not any(excludes_zero(change) for change in changes.values()):
         return ""
     return (
         f"Over these {one.n_traits} traits, shifts and score changes correlate with r = {decimals(one.pearson)} "

@@ -72,6 +72,8 @@ def test_json_of_several_models_is_one_object_too(run):
     code, out, _ = run("toy", "toy-high", "toy-low", "--traits", "extraversion,evil", "--json")
     told = json.loads(out)
     assert (code, [one["tuned"]["name"] for one in told["comparisons"]]) == (0, ["toy-high", "toy-low"])
+    for one in told["comparisons"]:  # two traits give six controls
+        assert one["verdict"][0] == "Undecided: there are too few vectors without a trait to compare with."
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ from personascope.models.toy import ToyModel
 from personascope.models.vllm.engine import VllmModel
 from personascope.models.vllm.opening import How, open_vllm, tuned_vllm
 from personascope.report.compare_page import write_comparison_page, write_comparison_picture
+from personascope.suggestions import did_you_mean
 
 _Opened = HuggingFaceModel | ToyModel | VllmModel
 
@@ -118,7 +119,7 @@ def _tuned(base: _Opened, name: str, job: Job, how: Opening) -> _Opened:
     if isinstance(base, HuggingFaceModel) or name not in TRAINED_TOYS:
         raise ModelError(
             f"{name} cannot be compared with {job.base}: the toy is no language model",
-            hint=f"compare toys with each other: {', '.join(TRAINED_TOYS)}",
+            hint=f"{did_you_mean(name, TRAINED_TOYS)}compare toys with each other: {', '.join(TRAINED_TOYS)}",
         )
     return trained_toy(name, job.traits)
 

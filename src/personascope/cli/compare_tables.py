@@ -38,7 +38,8 @@ def print_comparison(found: Comparison, files: Mapping[str, Path]) -> None:
 
 KEY = (
     "Shifts are tuned minus base in persona gaps (1: as far as the high instructions lie from the low ones), "
-    "paired by question, with 95 % intervals. p: signs flipped by question, Holm over traits. p, relabelled: against "
+    "paired by question; 95 % intervals over questions, not over the vector's own error, which makes shifts too small. "
+    "p: signs flipped by question, Holm over traits. p, relabelled: against "
     "vectors without the trait. P(high): change of the score on items."
 )
 
