@@ -112,7 +112,7 @@ def test_the_libraries_say_nothing_where_a_model_cannot_be_had(monkeypatch):
         raise OSError("nosuch/model is not a valid model identifier\nIf this is a private repository, ...")
 
     monkeypatch.setattr(loading, "hub_answers", lambda: True)
-    monkeypatch.setattr(loading.AutoTokenizer, "from_pretrained", refuse)
+    monkeypatch.setattr(loading.AutoConfig, "from_pretrained", refuse)
     heard, loggers = Heard(), [logging.getLogger(name) for name in ("transformers", "huggingface_hub")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

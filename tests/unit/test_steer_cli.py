@@ -94,7 +94,7 @@ def test_help_has_the_options_under_headings(run):
     told = {heading: re.findall(r"^  (--[a-z-]+)", part, re.MULTILINE) for heading, part in named.items()}
     assert told["Vectors and dose"][:3] == ["--vectors", "--also", "--strengths"]
     assert {"--prompt", "--interactive", "--max-tokens", "--seed", "--raw"} <= set(told["Prompts and replies"])
-    assert told["Model"] == ["--dtype", "--trust-remote-code", "--quantize"]
+    assert told["Model"] == ["--dtype", "--trust-remote-code", "--quantize", "--engine", "--tensor-parallel"]
     assert {"--json", "--help"} <= set(told["Output"])
 
 
