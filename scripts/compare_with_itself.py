@@ -1,6 +1,6 @@
 """What `compare` says of the default model beside itself, asked with other noise: it must find nothing.
 
-    python scripts/compare_with_itself.py -o persona_analysis
+    python scripts/compare_with_itself.py --model smollm2-135m -o persona_analysis
 
 Twenty pairs of seeds, as many as asked for: in each, the model answers the evaluation questions twice, and the second
 answers are taken for another model's. Printed for each pair: traits whose corrected p is at most 0.05, traits that are
@@ -16,8 +16,9 @@ import numpy as np
 from personascope.cli.bars import progress_bars
 from personascope.cli.compare_options import ALL
 from personascope.cli.profile_options import questionnaire_named
-from personascope.comparing import Plan, persona, rulers_of
-from personascope.models.opening import open_model
+from personascope.comparing import rulers_of
+from personascope.comparing_persona import Plan, persona
+from personascope.models.opening import TRAINED_TOYS, open_model, trained_toy
 from personascope.prompts import PROTOCOLS
 from personascope.shifts import ALPHA, Shift, shifts
 from personascope.traits import catalogue_names, load_trait
@@ -29,17 +30,20 @@ def main() -> None:
     names = catalogue_names() if asked.traits == ALL else asked.traits.split(",")
     traits = tuple(load_trait(name) for name in names)
     plan = Plan(traits, PROTOCOLS["quick"], questionnaire_named("own", None, None), asked.save_dir, seed=0)
-    engine = open_model(asked.model)
+    engine = trained_toy(asked.model, traits) if asked.model in TRAINED_TOYS else open_model(asked.model)
     with progress_bars(leave=False) as progress:
-        rulers = rulers_of(persona(engine, plan, own_vectors=True, progress=progress), seed=0)
+        rulers = rulers_of(persona(engine, plan, reader=engine, own_vectors=True, progress=progress), seed=0)
     print(f"{engine.spec.name}, {len(plan.questions)} questions, {len(rulers)} traits")
     print("pair  p<=.05  moved  hold 0")
     rows = []
     for pair in range(asked.pairs):
         with progress_bars(leave=False) as progress:
             plans = [replace(plan, seed=1 + 2 * pair + which) for which in (0, 1)]
-            spoken = [persona(engine, one, own_vectors=False, progress=progress).spoken.residuals for one in plans]
-        difference = spoken[1].reply_mean.astype(np.float64) - spoken[0].reply_mean
+            first, other = (
+                persona(engine, one, reader=engine, own_vectors=False, progress=progress).spoken.residuals.reply_mean
+                for one in plans
+            )
+        difference = other.astype(np.float64) - first
         rows.append(counts(list(shifts(difference, range(engine.spec.n_layers), rulers, seed=pair).values())))
         print("{:>4}{:>8}{:>7}{:>8}".format(pair + 1, *rows[-1]), flush=True)
     found = np.array(rows)

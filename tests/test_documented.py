@@ -32,7 +32,6 @@ NOT_RUN = {
     r"^export ": "sets a variable of the shell",
     r"--bake": "needs a model of real weights; test_cli_export.py bakes into a tiny one",
     r"^hf auth login": "needs an account of the Hub",
-    r"scripts/compare_with_itself": "asks the default model forty times",
     r"scripts/transfer_traits\.py": "needs the files of all eleven traits; test_transfer.py tests what it prints",
 }
 """Commands that are not run, by a pattern, and why."""
@@ -71,7 +70,7 @@ def on_toy(command):
             option = word
         elif option.startswith("--layer"):
             words[at] = re.sub(r"\d+", lambda number: str(max(0, int(number[0]) - 10)), word)
-        elif option == "--max-items":
+        elif option in ("--max-items", "--pairs"):
             words[at] = "2"
         elif option == "--trait" and word == "all":
             words[at] = "neuroticism,narcissism"
