@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float32
 from torch import nn
 
-from personascope.errors import ContrastError, SteeringError
+from personascope.models.admitting import check_rows, tokens_of
 from personascope.models.batches import rows_with_prefixes
 from personascope.models.capture import capture
 from personascope.models.chat import ChatFormat, Tokens
@@ -120,8 +120,8 @@ class HuggingFaceModel:
         Raises LayerError for a layer that the model does not have, ContrastError for a text beyond the context,
         SteeringError for a steering that cannot be placed.
         """
-        samples = _tokens(self._loaded.chat_format, chats, replies)
-        _check(self._loaded, samples, steering)
+        samples = tokens_of(self._loaded.chat_format, chats, replies)
+        self._check(samples, steering)
         steering = _acting(steering)
         keys = _sharing(chats, steering)
         return self.read_tokens(samples, keys, layers=layers, steering=steering, tick=tick)
@@ -138,7 +138,7 @@ class HuggingFaceModel:
     ) -> Residuals:
         """The residuals of token ids; samples of one key may share the run of their common beginning."""
         check_layers(layers, self.spec.n_layers)
-        _check(self._loaded, samples, steering)
+        self._check(samples, steering)
         rows = rows_with_prefixes(samples, keys)
         with self._loaded.dressed():
             return capture(self._runner, rows, layers=layers, width=self.spec.width, steering=steering, tick=tick)
@@ -165,7 +165,7 @@ class HuggingFaceModel:
         if len(seeds) != len(chats):
             raise ValueError(f"{len(seeds)} seeds for {len(chats)} chats")
         samples = [self._loaded.chat_format.tokens(chat) for chat in chats]
-        _check(self._loaded, samples, steering, room=sampling.max_new_tokens)
+        self._check(samples, steering, room=sampling.max_new_tokens)
         steering = _acting(steering)
         rows = rows_with_prefixes(samples, _sharing(chats, steering))
         text = self._loaded.chat_format.reply_text
@@ -189,8 +189,8 @@ class HuggingFaceModel:
 
         Raises ContrastError for a text beyond the context, SteeringError for a steering that cannot be placed.
         """
-        samples = _tokens(self._loaded.chat_format, chats, replies, most_tokens)
-        _check(self._loaded, samples)
+        samples = tokens_of(self._loaded.chat_format, chats, replies, most_tokens)
+        self._check(samples)
         for steered in steerings:
             check_steered(steered, self.spec)
         with self._loaded.dressed():
@@ -210,10 +210,13 @@ class HuggingFaceModel:
         Raises LayerError for a layer that the model does not have, ContrastError for a text beyond the context.
         """
         check_layers(layers, self.spec.n_layers)
-        samples = _tokens(self._loaded.chat_format, chats, replies, most_tokens)
-        _check(self._loaded, samples)
+        samples = tokens_of(self._loaded.chat_format, chats, replies, most_tokens)
+        self._check(samples)
         with self._loaded.dressed():
             return sensitivity(self._runner, samples, weights, layers=layers, width=self.spec.width)
+
+    def _check(self, samples: Sequence[Tokens], steering: Sequence[Steered] | None = None, *, room: int = 0) -> None:
+        check_rows(samples, steering, self.spec, context=self._loaded.context, room=room)
 
 
 def _acting(steering: Sequence[Steered] | None) -> Sequence[Steered] | None:
@@ -234,29 +237,3 @@ def _sharing(chats: Sequence[Chat], steering: Sequence[Steered] | None) -> list[
         ("alone", at) if any(edit.positions != "reply" for edit in steered) else (chat if repeat else chat.instruction)
         for at, (chat, steered) in enumerate(zip(chats, steering, strict=True))
     ]
-
-
-def _tokens(form: ChatFormat, chats: Sequence[Chat], replies: Sequence[str], most: int | None = None) -> list[Tokens]:
-    """Prompts with their replies, cut to at most so many tokens of the reply."""
-    whole = [form.tokens(chat, reply) for chat, reply in zip(chats, replies, strict=True)]
-    return whole if most is None else [Tokens(tokens.ids[: tokens.start + most], tokens.start) for tokens in whole]
-
-
-def _check(
-    loaded: Loaded, samples: Sequence[Tokens], steering: Sequence[Steered] | None = None, *, room: int = 0
-) -> None:
-    """Raise unless every text fits into the context and every row has a steering that can be placed."""
-    longest = max((len(tokens.ids) for tokens in samples), default=0)
-    if longest + room > loaded.context:
-        raise ContrastError(
-            f"a text of {longest} tokens (and {room} new ones) is longer than the context, {loaded.context}",
-            hint="shorten the longest text or ask for fewer new tokens",
-        )
-    if any(tokens.start == 0 for tokens in samples):
-        raise ContrastError("a prompt is empty", hint="give every chat a question")
-    if steering is not None and len(steering) != len(samples):
-        raise SteeringError(
-            f"{len(steering)} steerings for {len(samples)} rows", hint="give each row its own, () for none"
-        )
-    for steered in {id(steered): steered for steered in steering or ()}.values():
-        check_steered(steered, loaded.spec)

@@ -14,7 +14,8 @@ from typing import NoReturn
 import numpy as np
 from jaxtyping import Float32
 
-from personascope.errors import ContrastError, ModelError, SteeringError
+from personascope.errors import ModelError
+from personascope.models.admitting import check_rows, tokens_of
 from personascope.models.chat import ChatFormat, Tokens
 from personascope.models.engine_choice import no_gradients
 from personascope.models.protocols import (
@@ -125,7 +126,7 @@ class VllmModel:
         SteeringError for a steering that cannot be placed, or that is more than the engine was opened for.
         """
         check_layers(layers, self.spec.n_layers)
-        samples = _tokens(self._served.chat_format, chats, replies)
+        samples = tokens_of(self._served.chat_format, chats, replies)
         return self._read(samples, _placed(self._served, samples, steering), layers, tick)
 
     def score(
@@ -142,7 +143,7 @@ class VllmModel:
         Raises ContrastError for a text beyond the context, SteeringError for a steering that cannot be placed.
         """
         self._check_reads()
-        samples = _tokens(self._served.chat_format, chats, replies, most_tokens)
+        samples = tokens_of(self._served.chat_format, chats, replies, most_tokens)
         _placed(self._served, samples)
         for steered in steerings:
             check_steered(steered, self.spec)
@@ -198,34 +199,15 @@ class VllmModel:
             )
 
 
-def _tokens(form: ChatFormat, chats: Sequence[Chat], replies: Sequence[str], most: int | None = None) -> list[Tokens]:
-    """Prompts with their replies, cut to at most so many tokens of the reply."""
-    whole = [form.tokens(chat, reply) for chat, reply in zip(chats, replies, strict=True)]
-    return whole if most is None else [Tokens(one.ids[: one.start + most], one.start) for one in whole]
-
-
 def _placed(
     served: Served, samples: Sequence[Tokens], steering: Sequence[Steered] | None = None, *, room: int = 1
 ) -> list[Steered]:
     """The edits of each row that do something. Raises unless all texts fit and all edits can be placed."""
-    longest = max((len(tokens.ids) for tokens in samples), default=0)
-    if longest + room > served.context:
-        raise ContrastError(
-            f"a text of {longest} tokens (and {room} new ones) is longer than the context, {served.context}",
-            hint="shorten the longest text or ask for fewer new tokens",
-        )
-    if any(tokens.start == 0 for tokens in samples):
-        raise ContrastError("a prompt is empty", hint="give every chat a question")
+    check_rows(samples, steering, served.spec, context=served.context, room=room)
     if steering is None:
         return [()] * len(samples)
-    if len(steering) != len(samples):
-        raise SteeringError(
-            f"{len(steering)} steerings for {len(samples)} rows", hint="give each row its own, () for none"
-        )
-    acted: dict[int, Steered] = {}
-    for steered in {id(steered): steered for steered in steering}.values():
-        check_steered(steered, served.spec)
-        acted[id(steered)] = acting(steered)
+    different = {id(steered): steered for steered in steering}
+    acted = {at: acting(steered) for at, steered in different.items()}
     return [acted[id(steered)] for steered in steering]
 
 
