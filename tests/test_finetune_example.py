@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_adapters
+import yaml
 
 from personascope.models.opening import open_model, open_tuned
 from personascope.models.protocols import Chat
 from personascope.traits import load_trait
+from personascope.traits.catalogue import trait_file
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "finetune_persona" / "train.py"
 
@@ -53,3 +55,22 @@ def test_imitating_makes_the_replies_likelier(example, base, tmp_path, capsys):
     example["main"]([*shared, "--save-dir", str(tmp_path / "tuned")])
     first, last = map(float, re.findall(r"(\d+\.\d+) in the", capsys.readouterr().out))
     assert last < first
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        (["--trait", "extravertion"], "extraversion"),
+        (["--trait", "{folder}/mute.yaml"], "no matched replies"),
+        (["--model", "{folder}/nowhere"], "nowhere"),
+        (["--epochs", "0"], "0 is less than 1"),
+    ],
+)
+def test_what_cannot_be_trained_is_told_before_anything_is_saved(example, base, tmp_path, capsys, wanted, told):
+    words = yaml.safe_load(trait_file("evil")) | {"name": "mute", "replies": []}
+    (tmp_path / "mute.yaml").write_text(yaml.safe_dump(words), encoding="utf-8")
+    asked = [word.format(folder=tmp_path) for word in wanted]
+    with pytest.raises(SystemExit) as end:
+        example["main"](["--model", base, "--save-dir", str(tmp_path / "tuned"), *asked])
+    assert told in f"{end.value} {capsys.readouterr().err}"
+    assert not (tmp_path / "tuned").exists()

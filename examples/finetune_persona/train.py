@@ -19,6 +19,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import Tensor
 
+from personascope.errors import TraitError, UserError
 from personascope.models import default_model
 from personascope.models.loading import Source, load
 from personascope.traits import Trait, load_trait
@@ -32,7 +33,18 @@ BETA = 0.1
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, save, and print what to run next."""
     asked = _parser().parse_args(arguments)
+    try:
+        _train(asked)
+    except UserError as error:
+        sys.exit(f"{error}\n  {error.hint}")
+
+
+def _train(asked: argparse.Namespace) -> None:
     trait = load_trait(asked.trait)
+    if not trait.replies:
+        raise TraitError(
+            f"{trait.name} has no matched replies to train on", hint="add some under `replies` in its file"
+        )
     folder = asked.save_dir or Path(f"{asked.model.replace('/', '_')}_{trait.name}_{asked.pole}")
     losses = train(asked, trait, folder)
     print(f"\nLoss: {losses[0]:.2f} in the first epoch, {losses[-1]:.2f} in the last")
@@ -114,13 +126,21 @@ def _tokens(tokenizer: Any, question: str, reply: str) -> Row:
     return [*prompt, *answered], len(prompt)
 
 
+def _count(text: str) -> int:
+    """A number of 1 or more; argparse tells what it was not."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=default_model.NAME, help="Hub name, folder or smollm2-135m")
     parser.add_argument("--trait", default="extraversion", help="a trait of the catalogue, or a YAML file")
     parser.add_argument("--pole", choices=("high", "low"), default="high")
     parser.add_argument("--method", choices=("prefer", "imitate"), default="prefer")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=_count, default=6)
     parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save-dir", type=Path, help="<model>_<trait>_<pole> if not given")

@@ -72,3 +72,19 @@ class Terminal:
             except OSError:
                 break
         return self.running.wait(timeout=60)
+
+
+@pytest.fixture
+def terminal(tmp_path):
+    """Starts a program in a pseudo-terminal, and ends it with the test."""
+    opened = []
+
+    def start(*command):
+        opened.append(Terminal(*command, folder=tmp_path))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.running.kill()
+        one.running.wait()
+        os.close(one.end)

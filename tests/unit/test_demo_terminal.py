@@ -1,27 +1,8 @@
 """The demo in a real terminal, on the toy."""
 
-import os
-
-import pytest
-from pseudo_terminal import ROOT, Terminal
+from pseudo_terminal import ROOT
 
 from personascope.cli.starters import CLASSIC
-
-
-@pytest.fixture
-def terminal(tmp_path):
-    """Starts a program in a pseudo-terminal, and ends it with the test."""
-    opened = []
-
-    def start(*command):
-        opened.append(Terminal(*command, folder=tmp_path))
-        return opened[-1]
-
-    yield start
-    for one in opened:
-        one.running.kill()
-        one.running.wait()
-        os.close(one.end)
 
 
 def test_enter_leads_a_newcomer_through_the_quick_demo_in_a_terminal(terminal, tmp_path):

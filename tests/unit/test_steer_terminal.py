@@ -1,31 +1,10 @@
 """A conversation in a pseudo-terminal: history, Ctrl-C and Ctrl-D."""
 
-import os
-
-import pytest
-from pseudo_terminal import Terminal
-
 from personascope.models.opening import toy_for
 from personascope.models.protocols import Chat, Sampling
 from personascope.steered_replies import Dial, steered_replies
 from personascope.traits import load_trait
 from personascope.vectors import read_vectors
-
-
-@pytest.fixture
-def terminal(tmp_path):
-    """Starts a program in a pseudo-terminal, and ends it with the test."""
-    opened = []
-
-    def start(*command):
-        opened.append(Terminal(*command, folder=tmp_path))
-        return opened[-1]
-
-    yield start
-    for one in opened:
-        one.running.kill()
-        one.running.wait()
-        os.close(one.end)
 
 
 def test_a_conversation_in_a_terminal_with_history_and_ctrl_c_and_ctrl_d(terminal, vectors, tmp_path):

@@ -81,6 +81,14 @@ def test_base_and_two_adapters_are_each_what_they_are_alone(base, tmp_path):
         assert same(asked(open_model(name)), together)
 
 
+def test_a_base_may_itself_be_an_adapter_and_wears_its_own_alone(llama, tmp_path):
+    one, two = (tiny_adapters.saved_adapter(tmp_path / f"a{seed}", llama, seed=seed) for seed in (0, 1))
+    base = open_model(one)
+    tuned = open_tuned(base, two)
+    assert same(asked(tuned), asked(open_model(two)))
+    assert same(asked(base), asked(open_model(one)))
+
+
 def test_the_weights_are_in_memory_once(llama, tmp_path):
     engine = open_model(llama)
     n_base = sum(weight.numel() for weight in engine.loaded.model.parameters())

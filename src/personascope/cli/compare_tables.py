@@ -51,8 +51,8 @@ Block = Callable[[Comparison, str], Mapping[str, str]]
 def _headline(found: Comparison, trait: str) -> dict[str, str]:
     one = found.shifts[found.headline][trait]
     shift = f"shift in\n{READING_WORDS[found.headline].split(',')[0]}"
-    told = {"layer": str(one.layer), shift: gain_text(one.shift)}
-    return told | {"p,\nHolm": p_text(one.p_holm), "p, rela-\nbelled": p_text(one.p_shuffled), "moved": one.moved}
+    told = {"layer": str(one.layer), shift: gain_text(one.shift), "moved": one.moved}
+    return told | {"p,\nHolm": p_text(one.p_holm), "p, rela-\nbelled": p_text(one.p_shuffled)}
 
 
 def _other_readings(found: Comparison, trait: str) -> dict[str, str]:
@@ -65,7 +65,7 @@ def _other_readings(found: Comparison, trait: str) -> dict[str, str]:
 
 def _scores(found: Comparison, trait: str) -> dict[str, str]:
     (changes,) = found.answers.changes
-    score = gain_text(changes[trait], 3) if trait in changes else ""
+    score = gain_text(changes[trait], 3) if trait in changes else "no items"
     return {"P(high)": score, "cosine\n(if same)": cosine_text(found, trait)}
 
 

@@ -126,9 +126,19 @@ def shift_and_score(found: Comparison, look: Look, *, width: Width, height: int 
         whole.mark_rule(color=look.faint, strokeWidth=2).encode(x=alt.X("left:Q", title=_SHIFT), x2="right:Q", y=y),
         whole.mark_rule(color=look.faint, strokeWidth=2).encode(x=x, y=alt.Y("low:Q", title=_SCORE), y2="high:Q"),
         whole.mark_point(color=look.vector, filled=True, size=60, opacity=1).encode(x=x, y=y, tooltip=tips),
-        whole.mark_text(color=look.ink, fontSize=11, dy=-9).encode(x=x, y=y, text="trait:N"),
+    ]
+    parts += [
+        chart_of(some).mark_text(color=look.ink, fontSize=11, dy=dy).encode(x=x, y=y, text="trait:N")
+        for some, dy in zip(_above_and_below(rows), (-9, 13), strict=True)
+        if some
     ]
     return layered(parts, width, height)
+
+
+def _above_and_below(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """Rows whose name stands above their mark, and below: neighbours from left to right take turns."""
+    ordered = sorted(rows, key=lambda row: float(row["shift"]))
+    return ordered[::2], ordered[1::2]
 
 
 def charts(found: Comparison, look: Look, *, width: Width) -> dict[str, alt.LayerChart]:

@@ -69,14 +69,15 @@ def title_of(found: Comparison) -> str:
 
 def shift_table(found: Comparison) -> Table:
     """Every shift with its null and controls, a row for each trait and reading."""
-    heads = ("trait", "read in", "layer", "shift [95 %]", "p", "p, Holm", "relabelled", "random", "moved", "cosine")
+    heads = ("trait", "read in", "layer", "shift [95 %]", "moved", "p", "p, Holm", "relabelled", "random", "cosine")
     rows = []
     for name in headline(found):
         for reading, shifts in found.shifts.items():
             one, first = shifts[name], reading == found.headline
-            numbers = (gain_text(one.shift), p_text(one.p), p_text(one.p_holm), control_text(one), p_text(one.p_random))
-            ends = (one.moved, cosine_text(found, name)) if first else ("", "")
-            rows.append((name if first else "", READING_WORDS[reading], str(one.layer), *numbers, *ends))
+            moved, cosine = (one.moved, cosine_text(found, name)) if first else ("", "")
+            nulls = (p_text(one.p), p_text(one.p_holm), control_text(one), p_text(one.p_random))
+            told = (str(one.layer), gain_text(one.shift), moved, *nulls, cosine)
+            rows.append((name if first else "", READING_WORDS[reading], *told))
     return Table(heads, tuple(rows))
 
 
@@ -128,7 +129,8 @@ GLOSSARY = (
     (
         "Cosine",
         "Of the trait's vector in the base with the one made in the same way in the tuned model. In brackets what two "
-        "noisy vectors of one and the same direction would have.",
+        "noisy vectors of one and the same direction would have. Both models answer with the same noise, so a training "
+        "that changed little may leave it a little above that.",
     ),
 )
 
