@@ -1,4 +1,4 @@
-"""Progress bars end, and their clocks stop, when all the work is done."""
+"""Progress bars end, and their clocks stop, when all the work is done; a log gets a line."""
 
 import io
 
@@ -18,11 +18,12 @@ def shown(monkeypatch):
 
     class Kept(Progress):
         def __init__(self, *columns, **settings):
-            settings |= {"console": Console(file=io.StringIO(), force_terminal=True), "disable": False}
+            settings |= {"console": Console(file=io.StringIO(), force_terminal=True)}
             super().__init__(*columns, **settings)
             opened.append(self)
 
     monkeypatch.setattr(bars, "Progress", Kept)
+    monkeypatch.setattr(bars, "in_terminal", lambda: True)
     return opened
 
 
@@ -43,3 +44,21 @@ def test_the_bar_of_neutral_replies_reaches_its_end(shown):
         neutral_replies(tiny_models.engine("llama"), seed=0, tick=progress("neutral replies", 16))
     (task,) = shown[0].tasks
     assert task.finished and task.completed == 16
+
+
+def test_a_log_is_told_of_a_long_stage_once_it_is_whole(monkeypatch, capsys):
+    monkeypatch.setattr(bars, "_LONG", 0.0)
+    with bars.progress_bars() as progress:
+        tick = progress("replies", 1)
+        for _ in range(9):
+            tick(0.1)
+        assert capsys.readouterr().err == ""
+        tick(0.1)
+        tick(0.0)
+    assert capsys.readouterr().err == "replies: done in 0 s\n"
+
+
+def test_a_log_is_not_told_of_short_stages(capsys):
+    with bars.progress_bars() as progress:
+        progress("replies", 1)(1)
+    assert capsys.readouterr().err == ""

@@ -1,6 +1,7 @@
-"""Progress in the terminal: a bar per stage with the time left."""
+"""Progress: in a terminal a bar per stage with the time left, in a log a line per stage that took its time."""
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,14 +12,28 @@ from personascope.gathering import Progress as StageProgress
 from personascope.models.protocols import Tick
 
 _HAIR = 1e-6
+"""Fractions of a row add up to so much less than the rows, at most: without it a stage would never end."""
+_LONG = 10.0
+"""Seconds from which a finished stage is told in a log."""
 
 
 @contextmanager
 def progress_bars(*, leave: bool = True) -> Iterator[StageProgress]:
-    """A bar per stage with the time left, on stderr; silent where stderr is no terminal.
+    """Progress on stderr: bars in a terminal, which go when all is done without `leave`; else a line a long stage."""
+    if in_terminal():
+        with _bars(leave=leave) as stage:
+            yield stage
+    else:
+        yield _logged
 
-    Without `leave` the bars go when all is done.
-    """
+
+def in_terminal() -> bool:
+    """Whether somebody watches stderr."""
+    return sys.stderr.isatty()
+
+
+@contextmanager
+def _bars(*, leave: bool) -> Iterator[StageProgress]:
     columns = (
         TextColumn("{task.description:<16}"),
         BarColumn(),
@@ -27,7 +42,7 @@ def progress_bars(*, leave: bool = True) -> Iterator[StageProgress]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=errors, transient=not leave, disable=not sys.stderr.isatty()) as bars:
+    with Progress(*columns, console=errors, transient=not leave) as bars:
 
         def stage(what: str, total: int) -> Tick:
             task, counted = bars.add_task(what, total=total), 0.0
@@ -35,9 +50,22 @@ def progress_bars(*, leave: bool = True) -> Iterator[StageProgress]:
             def tick(done: float | int) -> None:
                 nonlocal counted
                 counted += done
-                # Fractions of a row add up to a hair less than the rows: the bar would never end, nor its clock stop.
                 bars.update(task, completed=total if counted > total - _HAIR else counted)
 
             return tick
 
         yield stage
+
+
+def _logged(what: str, total: int) -> Tick:
+    began, counted, told = time.monotonic(), 0.0, False
+
+    def tick(done: float | int) -> None:
+        nonlocal counted, told
+        counted += done
+        seconds = time.monotonic() - began
+        if not told and seconds >= _LONG and counted > total - _HAIR:
+            told = True
+            errors.print(f"{what}: done in {seconds:.0f} s", markup=False)
+
+    return tick
