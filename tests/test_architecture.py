@@ -26,11 +26,13 @@ TIERS = (
         "extraction", "evaluation", "steering", "steering_files", "steered_replies", "steered_samples", "calibration",
         "control_directions", "original_files", "proving", "trying", "steering_words", "self_check", "check_bench",
         "vectors_check", "likeness", "judging", "finished", "trait_overview", "overview_words",
+        "projection", "projection_files", "projection_summary", "data_files", "data_columns",
         "comparing", "comparing_persona", "comparing_words", "comparison_file",
         "questionnaire",
     },
     {"models"},
-    {"report", "cli", "__main__"},
+    {"spread"},
+    {"report", "serve", "cli", "__main__"},
 )  # fmt: skip
 FORBIDDEN = {"utils", "common", "core", "base", "misc", "helpers", "manager"}
 NOT_A_TIER = {"", "__init__"}

@@ -30,6 +30,7 @@ NOT_RUN = {
     r"--judge-url": "needs a judge's endpoint; test_judging.py brings one of its own",
     r"\bhub:": "needs the network; test_hub_items.py brings a hub of its own",
     r"^export ": "sets a variable of the shell",
+    r"^personascope serve ": "serves until it is stopped; test_serve_web.py and test_vllm_server.py ask such servers",
     r"--bake": "needs a model of real weights; test_cli_export.py bakes into a tiny one",
     r"^hf auth login": "needs an account of the Hub",
     r"scripts/transfer_traits\.py": "needs the files of all eleven traits; test_transfer.py tests what it prints",

@@ -9,6 +9,7 @@ Knows paths and JSON; knows no kind of artifact.
 import hashlib
 import json
 import os
+import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -68,9 +69,10 @@ def check_header(found: Mapping[str, Json], kind: str, path: Path) -> None:
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a neighbour file, then put it in place in one step.
 
+    The neighbour's name is this call's own: a worker that was given up and still writes disturbs nobody.
     Raises ArtifactError where the disk is full or the folder cannot be written; nothing is left behind.
     """
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(part)

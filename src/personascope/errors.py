@@ -8,6 +8,8 @@
     |- ItemError              items that cannot be asked: a missing field, a wrong key, a trait without any
     |- ActivationError        activations that make no direction: not finite, all equal
     |- SteeringError          a steering that cannot be placed: strength, direction, mode or position
+    |- DataError              a data set that cannot be read: another format, a missing column, a damaged row
+    |- ClusterError           a Ray cluster that cannot be reached, or whose workers die
     |- JudgeError             a judge that cannot be reached, or that does not answer as asked
     `- ArtifactError          a file that is damaged, unfinished, or of another model
 
@@ -49,6 +51,14 @@ class ActivationError(UserError):
 
 class SteeringError(UserError):
     """A steering that cannot be placed: a strength that is no number, an unknown mode, a direction of another width."""
+
+
+class DataError(UserError):
+    """A data set that cannot be read: not JSON lines or Parquet, a column that is not there, a damaged row."""
+
+
+class ClusterError(UserError):
+    """A Ray cluster that cannot be reached, or whose workers die again and again."""
 
 
 class JudgeError(UserError):

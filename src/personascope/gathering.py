@@ -76,8 +76,8 @@ def gather(
     files = _Files(stem)
     if (finished := files.finished(plan)) is not None:
         return finished
-    rows = [replace(row, seed=row_seed(seed, at)) if contrast.sampling else row for at, row in enumerate(contrast.rows)]
-    folder = stem.with_name(f"{stem.name}_parts_{digest(plan)}")
+    rows = _rows(contrast, seed)
+    folder = _parts_folder(stem, plan)
     parts = _parts(folder, len(rows))
     tick = progress("writing replies" if contrast.sampling else "reading texts", len(rows))
     try:
@@ -92,6 +92,25 @@ def gather(
         raise _stopped(folder, parts, "replies" if contrast.sampling else "texts") from stop
     shutil.rmtree(folder, ignore_errors=True)
     return files.read(reused=False)
+
+
+def n_parts(contrast: Contrast) -> int:
+    """How many parts a contrast is gathered in."""
+    return -(-len(contrast.rows) // PART_ROWS)
+
+
+def gather_part(
+    engine: Engine, contrast: Contrast, number: int, *, layers: Sequence[int], seed: int, stem: Path
+) -> None:
+    """One part of what `gather` runs, by number, unless it is there; `gather` goes on from it, whoever made it.
+
+    Its rows are run together and with no others: the same numbers come of it in any process.
+    """
+    plan = plan_of(engine.spec, contrast, layers=layers, seed=seed)
+    part = _parts(_parts_folder(stem, plan), len(contrast.rows))[number]
+    if not part.is_whole:
+        rows = _rows(contrast, seed)
+        _run_part(engine, contrast, [rows[at] for at in part.rows], layers, part, lambda _done: None)
 
 
 def is_gathered(spec: ModelSpec, contrast: Contrast, *, layers: Sequence[int], seed: int, stem: Path) -> bool:
@@ -209,6 +228,15 @@ def _at_layers(gathered: Gathered, layers: Sequence[int]) -> Gathered:
     arrays = (getattr(whole, name) for name in Residuals.__dataclass_fields__)
     cut = Residuals(*(array[:, places] if array.ndim > 1 else array for array in arrays))
     return replace(gathered, activations=Activations(tuple(layers), cut))
+
+
+def _rows(contrast: Contrast, seed: int) -> list[Rollout]:
+    """The rows of a contrast, each with a seed of its own where replies are drawn."""
+    return [replace(row, seed=row_seed(seed, at)) if contrast.sampling else row for at, row in enumerate(contrast.rows)]
+
+
+def _parts_folder(stem: Path, plan: Plan) -> Path:
+    return stem.with_name(f"{stem.name}_parts_{digest(plan)}")
 
 
 @dataclass(frozen=True)

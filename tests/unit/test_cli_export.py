@@ -7,11 +7,13 @@ import pytest
 import tiny_adapters
 import tiny_models
 import tiny_vectors
+import torch
 
 from personascope.artifacts import sha256
 from personascope.cli.app import app
 from personascope.cli.app import run as run_command
 from personascope.models.opening import open_model
+from personascope.models.protocols import Chat, Steering
 
 
 @pytest.fixture(scope="module")
@@ -95,13 +97,11 @@ def test_mistakes_are_told_and_leave_nothing(words, said, export, tmp_path):
     assert code == 2 and said in err and "hint:" in err and not (tmp_path / "out").exists()
 
 
-def test_toy_adapter_other_shape_and_full_folder_are_refused(export, made, tmp_path):
+def test_toy_and_full_folder_are_refused(export, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("mine")
-    adapter = tiny_adapters.saved_for(tiny_models.model("llama"), tmp_path / "adapter", str(made / "tiny"))
     for words, model, said in (
         (["-o", tmp_path / "out"], "toy", "no weights"),
-        (["-o", tmp_path / "out"], adapter, "is an adapter"),
         (["-o", tmp_path / "full"], None, "not empty"),
     ):
         code, _, err = export(*words, model=model)
@@ -115,3 +115,47 @@ def test_vectors_of_another_shape_are_refused(export, made, tmp_path):
     path = tiny_vectors.written(tmp_path / "x_vectors.npz", shallow)
     code, _, err = export("-o", tmp_path / "out", vectors=path)
     assert code == 2 and "3 layers" in err and not (tmp_path / "out").exists()
+
+
+def test_an_adapter_is_merged_and_baked(export, made, tmp_path):
+    adapter = tiny_adapters.saved_adapter(tmp_path / "adapter", str(made / "tiny"))
+    worn = open_model(adapter, precision="float32")
+    path = tiny_vectors.written(tmp_path / "evil_vectors.npz", worn.spec)
+    code, out, err = export("--strength", "0.5", "-o", tmp_path / "out", model=adapter, vectors=path)
+    assert code == 0 and "weights" not in out, err
+    with np.load(path) as arrays:
+        steered = (Steering({1: arrays["layer_1_vector"]}, 0.5, "add", "all"),)
+    chats, layers = [Chat("Hello there"), Chat("What now?")], range(4)
+    found = open_model(str(tmp_path / "out"), precision="float32").residuals(chats, ["so", "it was"], layers=layers)
+    expected = worn.residuals(chats, ["so", "it was"], layers=layers, steering=[steered] * 2)
+    bare = open_model(str(made / "tiny"), precision="float32").residuals(
+        chats, ["so", "it was"], layers=layers, steering=[steered] * 2
+    )
+    np.testing.assert_allclose(found.reply_mean, expected.reply_mean, rtol=1e-4, atol=1e-4)
+    assert np.abs(bare.reply_mean - expected.reply_mean).max() > 0.01
+
+
+def test_an_adapter_with_modules_of_its_own_is_refused(export, made, tmp_path):
+    adapter = tiny_adapters.saved_adapter(tmp_path / "adapter", str(made / "tiny"), modules_to_save=["lm_head"])
+    code, _, err = export("-o", tmp_path / "out", model=adapter)
+    assert code == 2 and "whole modules" in err and "merge_and_unload" in err and not (tmp_path / "out").exists()
+
+
+def test_vectors_of_other_weights_are_refused_unless_told(export, made, tmp_path):
+    other = tmp_path / "tiny"
+    tiny_models.model("llama", 1).save_pretrained(other)
+    tiny_models.tokenizer().save_pretrained(other)
+    code, _, err = export("-o", tmp_path / "out", model=other)
+    assert code == 2 and "with the weights" in err and "--anyway" in err and not (tmp_path / "out").exists()
+    assert export("--anyway", "-o", tmp_path / "out", model=other)[0] == 0
+
+
+def test_vectors_made_in_another_precision_are_known_by_the_weights_in_it(export, made, tmp_path):
+    narrow = tiny_vectors.model_folder("llama", tmp_path / "narrow", torch.bfloat16)
+    other = tmp_path / "other"
+    tiny_models.model("llama", 1).to(torch.bfloat16).save_pretrained(other)
+    tiny_models.tokenizer().save_pretrained(other)
+    path = tiny_vectors.written(tmp_path / "evil_vectors.npz", open_model(str(narrow), precision="bfloat16").spec)
+    assert export("-o", tmp_path / "one", model=narrow, vectors=path)[0] == 0
+    code, _, err = export("-o", tmp_path / "two", model=other, vectors=path)
+    assert code == 2 and "with the weights" in err

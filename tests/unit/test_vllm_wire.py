@@ -57,6 +57,15 @@ def test_anything_else_is_refused_and_nothing_but_a_refusal_comes(junk):
     assert isinstance(junk, dict)
 
 
+@pytest.mark.parametrize("strength", [10**400, 1e39, float("nan"), float("inf")])
+def test_a_strength_that_no_float32_holds_is_refused(strength):
+    ((wave,), _) = wired((Steering({1: RAW}, 1.0),))
+    told = json.loads(wave[0].message.text())
+    told["edits"][0]["strength"] = strength
+    with pytest.raises(SteeringError, match="strength"):
+        message_in({KEY: json.dumps(told)}, CAPACITY)
+
+
 def test_vectors_are_sent_once_and_rows_wait_for_a_wave_that_has_room():
     one, other = RAW, 2 * RAW
     waves, sent = wired((Steering({0: one}),), (), (Steering({1: one}, 2.0),), (Steering({0: other}),))

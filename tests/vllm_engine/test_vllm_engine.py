@@ -6,7 +6,9 @@ import tiny_vllm
 from agreement import CHATS, GREEDY, TEXT, agree, reference, steerings
 
 from personascope.errors import ModelError, SteeringError
+from personascope.models.opening import open_model
 from personascope.models.protocols import Chat, Sampling, Steering
+from personascope.models.vllm.engine import VllmModel
 from personascope.models.vllm.self_test import prove_steering
 from personascope.models.vllm.starting import Hosting
 from personascope.models.vllm.wire import KEY
@@ -84,7 +86,7 @@ def test_a_steered_text_and_the_same_unsteered_leave_nothing_for_each_other_in_t
 def test_a_reply_that_becomes_a_prompt_is_steered_from_its_own_end_on(hf):
     """The same tokens under the same steering, but with the reply's start elsewhere: another text in the cache."""
     raw = np.random.default_rng(4).standard_normal(hf.spec.width).astype(np.float32)
-    steered = (Steering({0: 4 * raw / np.linalg.norm(raw)}, 1.0),)
+    steered = (Steering({0: 40 * raw / np.linalg.norm(raw)}, 1.0),)
     engine = tiny_vllm.engine("llama")
     short, whole = Chat(TEXT, raw=True), Chat(6 * TEXT, raw=True)
     engine.residuals([short], [5 * TEXT], layers=[0], steering=[steered])
@@ -92,7 +94,52 @@ def test_a_reply_that_becomes_a_prompt_is_steered_from_its_own_end_on(hf):
     assert ours.replies == theirs.replies
 
 
+def test_two_engines_of_unlike_models_are_each_held_to_their_own_buffers(hf):
+    """Admission reads one place of the process; the engine that was opened last must not speak for the others."""
+    first = tiny_vllm.engine("llama")
+    tiny_vllm.engine("llama", hosting=Hosting(vectors=1, edits=1, conditions=0, memory_gib=0.125))
+    steering = steerings(hf)
+    ours, theirs = (one.generate(CHATS, GREEDY, seeds=range(len(CHATS)), steering=steering) for one in (first, hf))
+    assert ours.replies == theirs.replies
+
+
+def test_a_row_that_is_driven_out_of_all_numbers_leaves_its_neighbours_alone(hf):
+    engine = tiny_vllm.engine("llama")
+    far = (Steering({0: np.full(hf.spec.width, 3e38, dtype=np.float32)}, 3e38, positions="all"),)
+    steering = [far if row % 2 else () for row in range(len(CHATS))]
+    theirs = hf.generate(CHATS, GREEDY, seeds=range(len(CHATS))).replies
+    for _ in range(2):
+        ours = engine.generate(CHATS, GREEDY, seeds=range(len(CHATS)), steering=steering).replies
+        assert ours[::2] == theirs[::2]
+    assert engine.generate(CHATS, GREEDY, seeds=range(len(CHATS))).replies == theirs
+
+
+def test_one_way_to_open_it(hf):
+    folder = tiny_vllm.folder("llama")
+    engine = open_model(folder, engine=Hosting(edits=1, memory_gib=0.125), precision="float32")
+    assert isinstance(engine, VllmModel) and engine.served.capacity.edits == 1
+    ours, theirs = (one.generate(CHATS[:2], GREEDY, seeds=[0, 1]) for one in (engine, hf))
+    assert ours.replies == theirs.replies
+    with pytest.raises(ModelError, match="device and batches"):
+        open_model(folder, engine="vllm", device="cpu")
+    with pytest.raises(ModelError, match="quantises no weights"):
+        open_model(folder, engine="vllm", quantize="8bit")
+    assert isinstance(open_model(folder, engine="vllm", precision="float32"), VllmModel)
+
+
+def test_replies_are_told_as_they_grow_where_someone_listens(vllm):
+    told, done = [], []
+    listen, tick = (lambda row, text: told.append((row, text))), done.append
+    replies = vllm.generate(CHATS[:2], GREEDY, seeds=[0, 1], listen=listen, tick=tick).replies
+    assert len(told) > 2 * len(CHATS[:2]) and sum(done) == len(CHATS[:2])
+    assert [dict(told)[row] for row in (0, 1)] == [reply.text for reply in replies]
+    done.clear()
+    vllm.generate(CHATS[:2], GREEDY, seeds=[0, 1], tick=tick)
+    assert sum(done) == len(CHATS[:2])
+
+
 JUNK = [
+    "",
     "no json",
     "[]",
     '{"edits":[{"layer":99,"vector":0,"mode":"add","positions":"all","strength":1}]}',

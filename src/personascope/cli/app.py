@@ -7,8 +7,22 @@ from typing import Annotated
 import typer
 
 import personascope
-from personascope.cli import analyze, check, compare, demo, export, extract, items, profile, steer, traits
+from personascope.cli import (
+    analyze,
+    check,
+    compare,
+    demo,
+    export,
+    extract,
+    items,
+    profile,
+    project,
+    serve,
+    steer,
+    traits,
+)
 from personascope.cli.printing import Interrupted, print_error, print_stopped
+from personascope.cli.spread_command import SpreadCommand
 from personascope.cli.steer_command import SteerCommand
 from personascope.errors import UserError
 
@@ -24,11 +38,13 @@ app = typer.Typer(
 )
 app.command(name="demo")(demo.demo)
 app.command(name="export")(export.export)
-app.command(name="extract")(extract.extract)
+app.command(name="extract", cls=SpreadCommand)(extract.extract)
 app.command(name="analyze")(analyze.analyze)
 app.command(name="check")(check.check)
 app.command(name="compare")(compare.compare)
-app.command(name="profile")(profile.profile)
+app.command(name="profile", cls=SpreadCommand)(profile.profile)
+app.command(name="project", cls=SpreadCommand)(project.project)
+app.command(name="serve")(serve.serve)
 app.command(name="steer", cls=SteerCommand)(steer.steer)
 app.add_typer(traits.app, name="traits")
 app.add_typer(items.app, name="items")

@@ -6,23 +6,35 @@ fails for one trait is told, and the others go on. A trait that is finished is n
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from personascope.artifacts import Json, finite, model_in_file_names, write_json
 from personascope.cli.bars import progress_bars
 from personascope.cli.batch_tables import print_failed, print_finished, print_overview
-from personascope.cli.job import Job, contrast_named, extracted, file_stem, layers_of, what_is_kept
+from personascope.cli.job import (
+    Job,
+    contrast_named,
+    evaluation_of,
+    extracted,
+    file_stem,
+    layers_of,
+    pieces_of,
+    what_is_kept,
+)
 from personascope.cli.printing import Interrupted
 from personascope.contrasts import SOURCES
 from personascope.errors import ContrastError, UserError
-from personascope.evaluation import evaluation_contrast
 from personascope.finished import Wanted, is_finished
 from personascope.models.engine_choice import HF, EngineChoice
 from personascope.models.opening import open_engines
-from personascope.models.protocols import Engine, check_layers
+from personascope.models.protocols import Engine, ModelSpec, check_layers
 from personascope.prompts import Protocol
 from personascope.report.traits_page import write_traits_page, write_traits_picture
+from personascope.spread.gathering_parts import Piece, check_same_model, gather_parts
+from personascope.spread.openings import Opening
+from personascope.spread.work import Cluster
 from personascope.trait_overview import Overview, overview, overview_as_json
 from personascope.traits import Trait
 from personascope.wording import counted, joined
@@ -59,6 +71,7 @@ def run_batch(
     trust_remote_code: bool = False,
     quantize: str | None = None,
     on: EngineChoice = HF,
+    cluster: Cluster | None = None,
     quiet: bool = False,
 ) -> None:
     """Extract every trait, write the overview, and print it.
@@ -69,7 +82,12 @@ def run_batch(
     standing = _Standing(failures=dict(batch.refused))
     for name, error in batch.refused.items():
         print_failed(name, error)
+    opening = Opening(model_name, dtype, trust_remote_code, quantize, on)
+    made_with = _gathered_by(cluster, opening, batch) if cluster else {}
     engines = open_engines(model_name, precision=dtype, trust_remote_code=trust_remote_code, quantize=quantize, on=on)
+    for trait in batch.traits:
+        if (there := made_with.get(trait.name)) is not None:
+            check_same_model(engines(trait).spec, there)
     if batch.layers is not None:
         check_layers(batch.layers, engines(batch.traits[0]).spec.n_layers)
     for number, trait in enumerate(batch.traits, 1):
@@ -86,6 +104,30 @@ def run_batch(
             f"{len(standing.failures)} of {counted(n_wanted, 'trait')} failed: {', '.join(standing.failures)}",
             hint="the reasons are above; once they are mended the same command runs only what is missing",
         )
+
+
+def _gathered_by(cluster: Cluster, opening: Opening, batch: Batch) -> dict[str, ModelSpec]:
+    """Let a cluster write and read the texts of all traits; which model each trait's were made with.
+
+    What is wrong with one trait is told when its turn comes.
+    """
+    pieces: list[Piece] = []
+    for trait in batch.traits:
+        with suppress(UserError):
+            stem = batch.save_dir / file_stem(opening.name, trait, batch.source)
+            pieces += pieces_of(_job(batch, trait), stem)
+    try:
+        with progress_bars(leave=False) as progress:
+            made_with = gather_parts(opening, pieces, cluster, progress)
+    except KeyboardInterrupt as stop:
+        raise Interrupted("finished parts are kept; the same command goes on from there") from stop
+    return {piece.trait.name: made_with[piece.stem] for piece in pieces if piece.stem in made_with}
+
+
+def _job(batch: Batch, trait: Trait) -> Job:
+    """What is asked of one trait. Raises ContrastError where it has no texts."""
+    contrast = contrast_named(trait, batch.source, batch.protocol)
+    return Job(trait, contrast, batch.layers, batch.seed, batch.save_dir, batch.protocol if batch.calibrate else None)
 
 
 def _told(model_name: str, batch: Batch, standing: _Standing) -> tuple[Overview, dict[str, Path]]:
@@ -127,10 +169,7 @@ def _run_one(
     """Run one trait, or find it finished; an error of its own is told and kept, and nothing of the others is lost."""
     stem = batch.save_dir / file_stem(model_name, trait, batch.source)
     try:
-        contrast = contrast_named(trait, batch.source, batch.protocol)
-        job = Job(
-            trait, contrast, batch.layers, batch.seed, batch.save_dir, batch.protocol if batch.calibrate else None
-        )
+        job = _job(batch, trait)
         engine = engines(trait)
         reused = is_finished(_wanted(job, engine), engine.spec, stem)
         if not reused:
@@ -148,13 +187,7 @@ def _run_one(
 
 
 def _wanted(job: Job, engine: Engine) -> Wanted:
-    evaluation = None
-    if job.trial is not None:
-        try:
-            evaluation = evaluation_contrast(job.trait, job.trial)
-        except ContrastError:  # a trait without texts to evaluate has no trial, alone as well
-            evaluation = None
-    return Wanted(job.trait, job.contrast, evaluation, tuple(layers_of(job.layers, engine)), job.seed)
+    return Wanted(job.trait, job.contrast, evaluation_of(job), tuple(layers_of(job.layers, engine)), job.seed)
 
 
 def _left(trait: Trait, stem: Path, stop: KeyboardInterrupt, batch: Batch, standing: _Standing) -> str:

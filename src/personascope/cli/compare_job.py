@@ -36,6 +36,7 @@ from personascope.models.quantising import Quantization, quantization_named
 from personascope.models.toy import ToyModel
 from personascope.models.vllm.engine import VllmModel
 from personascope.models.vllm.opening import How, open_vllm, tuned_vllm
+from personascope.models.vllm.starting import Hosting
 from personascope.report.compare_page import write_comparison_page, write_comparison_picture
 from personascope.suggestions import did_you_mean
 
@@ -59,7 +60,7 @@ class Opening:
     @property
     def hosted(self) -> How:
         """What vLLM is told."""
-        return How(self.precision, self.trust_remote_code, choice=self.on)
+        return How(self.precision, self.trust_remote_code, hosting=Hosting(self.on.tensor_parallel))
 
 
 def run_compare(job: Job, how: Opening, *, json_output: bool) -> None:

@@ -11,8 +11,8 @@ def export(
     bake: Annotated[
         str,
         typer.Option(
-            help="The model to bake them into: Hub name, folder or smollm2-135m (default model). Its MLP must have "
-            "biases, or be able to: Llama and its kin, GPT-2, GPT-NeoX, OPT."
+            help="The model to bake them into: Hub name, folder, PEFT adapter (merged into its base) or smollm2-135m "
+            "(default model). Its MLP must have biases, or be able to: Llama and its kin, GPT-2, GPT-NeoX, OPT."
         ),
     ],
     save_dir: Annotated[Path, typer.Option("--save-dir", "-o", help="A new folder for the checkpoint.")],
@@ -27,6 +27,7 @@ def export(
     also: Annotated[
         list[str] | None, typer.Option(help="Other vectors, baked in too: FILE:0.5; may be repeated.")
     ] = None,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Bake vectors that were made on other weights too.")] = False,
     trust_remote_code: Annotated[bool, typer.Option(help="Run code that comes with the model.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
 ) -> None:
@@ -37,7 +38,7 @@ def export(
     """
     from personascope.cli.export_options import bake_asked
 
-    asked = bake_asked(vectors, bake, (strength, unit, layer), also or (), save_dir)
+    asked = bake_asked(vectors, bake, (strength, unit, layer), also or (), save_dir, anyway=anyway)
     # Torch and transformers take seconds to import; help and mistakes should not.
     from personascope.cli.export_job import run_bake
 

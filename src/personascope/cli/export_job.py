@@ -4,7 +4,8 @@ Apart from `export`, so that help and mistakes need no torch.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from personascope.artifacts import finite, sha256, write_json
@@ -13,29 +14,39 @@ from personascope.cli.printing import Interrupted
 from personascope.cli.starters import neutral_starters
 from personascope.cli.steered_model import dial_at
 from personascope.cli.steering_options import Setting
-from personascope.errors import ModelError
-from personascope.models.adapters import MERGE, find_adapter
+from personascope.errors import ArtifactError
 from personascope.models.baked_checkpoint import Baked, check_bakeable, write_baked
 from personascope.models.huggingface import HuggingFaceModel
+from personascope.models.merging import merged
 from personascope.models.opening import open_model
-from personascope.models.protocols import Chat, Steered, Steering
+from personascope.models.precision import PRECISIONS, dtype_of
+from personascope.models.probing import fingerprint
+from personascope.models.protocols import Chat, ModelSpec, Steered, Steering
 from personascope.report.baked_card import CARD, RECORD, Ingredient, Push, agreement_told, card, record
 from personascope.steering import gaps, rho
 from personascope.steering_files import advice, load_vectors, trait_told, with_residual_norms
+from personascope.vectors import Vectors
+
+
+@dataclass(frozen=True)
+class _Into:
+    """What is baked into: its engine, the model that was named, and its weights' fingerprint in each precision."""
+
+    engine: HuggingFaceModel
+    spec: ModelSpec
+    weights: Mapping[str, str]
+    anyway: bool
 
 
 def run_bake(asked: Bake, *, trust_remote_code: bool, json_output: bool) -> None:
     """Bake the vectors into the model, write the folder, and print what came of it."""
-    if find_adapter(asked.model) is not None:
-        raise ModelError(f"{asked.model} is an adapter: its weights and its base's are two things", hint=MERGE)
-    engine = open_model(asked.model, precision="float32", trust_remote_code=trust_remote_code)
-    check_bakeable(engine)
-    base, notes = engine.spec, list(engine.notes)
+    into = _opened(asked, trust_remote_code=trust_remote_code)
+    engine, base, notes = into.engine, into.spec, list(into.engine.notes)
     steered: list[Steering] = []
     ingredients: list[Ingredient] = []
     for place, (path, amount) in enumerate(asked.files):
         own = asked.setting if place == 0 else Setting(positions="all", unit=asked.setting.unit)
-        one, edits, told = _ingredient(engine, path, amount, own)
+        one, edits, told = _ingredient(into, path, amount, own)
         ingredients.append(one)
         steered += edits
         notes += told
@@ -57,12 +68,35 @@ def run_bake(asked: Bake, *, trust_remote_code: bool, json_output: bool) -> None
         _print(baked, asked, ingredients, notes)
 
 
-def _ingredient(
-    engine: HuggingFaceModel, path: Path, amount: float, setting: Setting
-) -> tuple[Ingredient, Steered, list[str]]:
+def _opened(asked: Bake, *, trust_remote_code: bool) -> _Into:
+    """The model to bake into; an adapter is merged into its base."""
+    engine = open_model(asked.model, precision="float32", trust_remote_code=trust_remote_code)
+    spec, model = engine.spec, engine.loaded.model
+    if spec.adapter is not None:
+        return _Into(merged(engine), spec, {spec.dtype: spec.weights}, asked.anyway)
+    check_bakeable(engine)
+    place = next(model.parameters()).device
+    weights = {str(name): fingerprint(model, dtype_of(name, place)) for name in PRECISIONS if name != "auto"}
+    return _Into(engine, spec, weights, asked.anyway)
+
+
+def _check_weights(into: _Into, vectors: Vectors, path: Path) -> None:
+    """Raise ArtifactError for vectors of other weights: a run can be taken back, a checkpoint goes its own way."""
+    made_on = vectors.metadata["model"]
+    found, expected = made_on.get("weights"), into.weights.get(str(made_on.get("dtype")))
+    if into.anyway or not found or not expected or found == expected:
+        return
+    raise ArtifactError(
+        f"{path} was made on {made_on.get('name')} with the weights {found}; {into.spec.name} has others, {expected}",
+        hint="bake it into the model that it was made on, or extract vectors of this one; --anyway bakes it as it is",
+    )
+
+
+def _ingredient(into: _Into, path: Path, amount: float, setting: Setting) -> tuple[Ingredient, Steered, list[str]]:
     """What a vectors file adds, and what must be known about it."""
-    vectors, notes = load_vectors(path, engine.spec)
-    vectors = with_residual_norms(engine, vectors)
+    vectors, notes = load_vectors(path, into.spec)
+    _check_weights(into, vectors, path)
+    vectors = with_residual_norms(into.engine, vectors)
     advised = advice(vectors, path)
     dose = dial_at(vectors, advised, setting).at(amount)
     pushes = tuple(

@@ -17,9 +17,13 @@ class Bake:
     """The first at the setting's layers, others each at the layer that is advised for it."""
     setting: Setting
     folder: Path
+    anyway: bool = False
+    """Whether vectors that were made on other weights are baked too."""
 
 
-def bake_asked(vectors: Path, model: str, dose: tuple[str, str, str | None], also: Sequence[str], folder: Path) -> Bake:
+def bake_asked(
+    vectors: Path, model: str, dose: tuple[str, str, str | None], also: Sequence[str], folder: Path, *, anyway: bool
+) -> Bake:
     """The job asked for; `dose` is strength, unit and layer as typed. Raises UserError where it is none."""
     if model == "toy":
         raise ModelError("the toy has no weights to bake into", hint="bake into smollm2-135m, the default model")
@@ -36,4 +40,4 @@ def bake_asked(vectors: Path, model: str, dose: tuple[str, str, str | None], als
             raise ArtifactError(f"there is no file {path}", hint="give the .npz that extract wrote")
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise ArtifactError(f"{folder} is not empty", hint="name a new folder: --save-dir; nothing is overwritten")
-    return Bake(model, tuple(files), setting(layer, "add", "all", unit), folder)
+    return Bake(model, tuple(files), setting(layer, "add", "all", unit), folder, anyway)

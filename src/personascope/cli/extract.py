@@ -1,14 +1,16 @@
 """`personascope extract`: a model and a trait in, vectors and the proof of them out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from personascope.cli.model_options import Engine, Quantize, TensorParallel
+from personascope.cli.spread_command import Ray, Workers
 from personascope.cli.trait_names import is_batch, names_of, traits_named
 from personascope.errors import LayerError
 from personascope.models.engine_choice import engine_chosen
+from personascope.spread.work import cluster_chosen
 
 _NO_TRIAL = (
     "Calibration and the steering trial need gradients, which vLLM has not: they are left out. "
@@ -48,13 +50,15 @@ def extract(
     quantize: Quantize = None,
     engine: Engine = "hf",
     tensor_parallel: TensorParallel = 1,
+    ray: Ray = None,
+    workers: Workers = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print the analysis as JSON.")] = False,
 ) -> None:
     """Extract a trait's vectors from a model, with their held-out separation, a picture and a report.
 
     Of several traits each is extracted just as alone; a table, a heat map of their cosines and an index page follow.
     """
-    on = engine_chosen(engine, tensor_parallel)
+    on, cluster = engine_chosen(engine, tensor_parallel), cluster_chosen(ray, workers)
     names, wanted = names_of(trait), _layers(layers, layer_range)
     traits, refused = traits_named(names)
     if not traits:
@@ -67,20 +71,17 @@ def extract(
     from personascope.cli.job import Job, contrast_named, protocol_named, run_job
 
     asked = protocol_named(protocol, max_new_tokens)
+    how: dict[str, Any] = {"dtype": dtype, "trust_remote_code": trust_remote_code, "quantize": quantize, "on": on}
     if is_batch(names):
         from personascope.cli.batch_job import Batch, run_batch
 
         batch = Batch(traits, refused, contrast, asked, wanted, seed, save_dir, calibrate)
-        run_batch(
-            model, batch, dtype=dtype, trust_remote_code=trust_remote_code, quantize=quantize, on=on, quiet=json_output
-        )
+        run_batch(model, batch, **how, cluster=cluster, quiet=json_output)
         return
     (loaded,) = traits
     chosen = contrast_named(loaded, contrast, asked)
     job = Job(loaded, chosen, wanted, seed, save_dir, trial=asked if calibrate else None)
-    extraction = run_job(
-        model, job, dtype=dtype, trust_remote_code=trust_remote_code, quantize=quantize, on=on, quiet=json_output
-    )
+    extraction = run_job(model, job, **how, cluster=cluster, quiet=json_output)
     if json_output:
         print(extraction.analysis_path.read_text(encoding="utf-8"), end="")
 

@@ -16,17 +16,20 @@ from personascope.cli.telling_steering import print_tried
 from personascope.contrast_files import contrast_from_file
 from personascope.contrasts import SOURCES, Contrast
 from personascope.errors import ContrastError, UserError
+from personascope.evaluation import evaluation_contrast, evaluation_seed
 from personascope.extraction import Extraction
 from personascope.extraction import extract as extract_vectors
 from personascope.gathering import Gathered, Stopped, manifest_path
 from personascope.gathering import Progress as StageProgress
 from personascope.models.engine_choice import HF, EngineChoice
-from personascope.models.opening import open_engine
 from personascope.models.protocols import Engine
 from personascope.plans import layers_in_words
 from personascope.prompts import PROTOCOLS, Protocol
 from personascope.report.extraction import write_extraction_report
 from personascope.report.page import ReportInput
+from personascope.spread.gathering_parts import Piece, check_same_model, gather_parts
+from personascope.spread.openings import Opening
+from personascope.spread.work import Cluster
 from personascope.suggestions import did_you_mean
 from personascope.traits import Trait
 from personascope.trying import Tried, try_out
@@ -62,18 +65,41 @@ def run_job(
     trust_remote_code: bool = False,
     quantize: str | None = None,
     on: EngineChoice = HF,
+    cluster: Cluster | None = None,
     quiet: bool = False,
 ) -> Extraction:
-    """Open the model, extract, write the report, and print what came of it."""
-    engine = open_engine(
-        model_name, job.trait, precision=dtype, trust_remote_code=trust_remote_code, quantize=quantize, on=on
-    )
+    """Open the model, extract, write the report, and print what came of it; a cluster writes and reads the texts."""
+    opening = Opening(model_name, dtype, trust_remote_code, quantize, on)
     stem = job.save_dir / file_stem(model_name, job.trait, job.contrast.source)
     with telling_what_is_left(stem), progress_bars() as progress:
+        made_with = gather_parts(opening, pieces_of(job, stem), cluster, progress) if cluster else {}
+        engine = opening.engine(job.trait)
+        for there in made_with.values():
+            check_same_model(engine.spec, there)
         done = extracted(engine, job, stem, progress)
     if not quiet:
         print_done(done, job.trait.name)
     return done.extraction
+
+
+def pieces_of(job: Job, stem: Path) -> list[Piece]:
+    """What a job gathers: its contrast and, where there is a steering trial, the texts of that."""
+    layers = None if job.layers is None else tuple(job.layers)
+    pieces = [Piece(job.trait, job.contrast, layers, job.seed, stem.resolve())]
+    if (evaluation := evaluation_of(job)) is not None:
+        at = stem.with_name(f"{stem.name}_evaluation").resolve()
+        pieces.append(Piece(job.trait, evaluation, layers, evaluation_seed(job.seed), at))
+    return pieces
+
+
+def evaluation_of(job: Job) -> Contrast | None:
+    """The texts of the steering trial; None without a trial, and for a trait that has none, as alone."""
+    if job.trial is None:
+        return None
+    try:
+        return evaluation_contrast(job.trait, job.trial)
+    except ContrastError:
+        return None
 
 
 def extracted(engine: Engine, job: Job, stem: Path, progress: StageProgress) -> Done:

@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from personascope.cli.model_options import Engine, Quantize, TensorParallel
+from personascope.cli.spread_command import Ray, Workers
+from personascope.errors import UserError
 
 
 def profile(
@@ -35,6 +37,8 @@ def profile(
     quantize: Quantize = None,
     engine: Engine = "hf",
     tensor_parallel: TensorParallel = 1,
+    ray: Ray = None,
+    workers: Workers = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
 ) -> None:
     """Ask a model the items of a questionnaire: its score on each trait, with interval, charts and a page.
@@ -44,6 +48,7 @@ def profile(
     """
     from personascope.cli.profile_options import Job, check_way, questionnaire_named, steering_asked, way_named
     from personascope.models.engine_choice import engine_chosen
+    from personascope.spread.work import cluster_chosen
 
     asked, way = questionnaire_named(items, traits, max_items), way_named(ask)
     check_way(asked, way)
@@ -55,9 +60,11 @@ def profile(
         save_dir,
         seed,
     )
-    on = engine_chosen(engine, tensor_parallel)
+    on, cluster = engine_chosen(engine, tensor_parallel), cluster_chosen(ray, workers)
+    if cluster and job.steered:
+        raise UserError("--ray asks several models, and one is to be steered", hint="leave out --ray")
     # Torch and transformers take seconds to import; help and mistakes should not.
     from personascope.cli.profile_job import Opening, run_profile
 
     opening = Opening(dtype, trust_remote_code, quantize, on)
-    run_profile(job, opening, json_output=json_output)
+    run_profile(job, opening, cluster=cluster, json_output=json_output)

@@ -4,12 +4,13 @@ Apart from `profile`, so that help and mistakes need no torch.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from personascope.artifacts import finite, model_in_file_names, sha256, write_json
+from personascope.artifacts import digest, finite, model_in_file_names, sha256, write_json
 from personascope.cli.bars import progress_bars
 from personascope.cli.profile_options import Job, SteeredBy
 from personascope.cli.profile_tables import print_profile
@@ -25,6 +26,9 @@ from personascope.questionnaire.compared import Arm, Column, Compared, columns_o
 from personascope.questionnaire.held_back import held_back, made_from, origin_doubt
 from personascope.questionnaire.items import Questionnaire
 from personascope.report.profile_page import write_profile_page, write_profile_picture
+from personascope.spread.openings import Opening as NamedOpening
+from personascope.spread.profiling_models import Asking, check_spreads, recorded_by_workers
+from personascope.spread.work import Cluster
 from personascope.wording import joined, signed
 
 
@@ -36,6 +40,17 @@ class Opening:
     trust_remote_code: bool
     quantize: str | None = None
     on: EngineChoice = HF
+
+
+class _Noted(ScoresReplies, Protocol):
+    """An engine that scores, and tells what a reader must know of it."""
+
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+
+Engines = Callable[[str], _Noted]
+"""By a model's name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,26 +66,34 @@ class Asked:
         return self.columns[0].profile.choice.way
 
 
-def run_profile(job: Job, opening: Opening, *, json_output: bool) -> None:
-    """Ask the models, write the files, and print what came of it."""
+def run_profile(job: Job, opening: Opening, *, cluster: Cluster | None = None, json_output: bool) -> None:
+    """Ask the models, here or by a cluster's workers, write the files, and print what came of it."""
+    folder = job.save_dir.resolve() / f"profile_answers_{digest([job.questionnaire.digest, *map(str, _how(opening))])}"
     with progress_bars(leave=False) as progress:
-        found = profiled(job, opening, progress)
+        found = profiled(job, opening, progress, (cluster, folder) if cluster else None)
         tick = progress("report", 1)
         files = write_profile(found, job.save_dir / stem_of(job))
         tick(1.0)
+    shutil.rmtree(folder, ignore_errors=True)
     if json_output:
         print(json.dumps(finite(compared_as_json(found)), indent=1, ensure_ascii=False))
         return
     print_profile(found, files)
 
 
-def profiled(job: Job, opening: Opening, progress: Progress) -> Compared:
-    """All columns, asked in one way: by text where the letters of any model are not reliable."""
-    asked = [_asked(name, job, job.way, opening, progress) for name in job.models]
+def profiled(job: Job, opening: Opening, progress: Progress, spread: tuple[Cluster, Path] | None = None) -> Compared:
+    """All columns, asked in one way: by text where the letters of any model are not reliable.
+
+    `spread` is the cluster that asks, and the folder where its workers leave the answers.
+    """
+    engines = _engines(job, job.models, job.way, opening, progress, spread)
+    asked = [_asked(name, job, job.way, engines, opening, progress) for name in job.models]
     unable = [name for name, one in zip(job.models, asked, strict=True) if one.way == "text"]
     if 0 < len(unable) < len(asked):
+        able = [name for name in job.models if name not in unable]
+        engines = _engines(job, able, "text", opening, progress, spread)
         asked = [
-            one if one.way == "text" else _asked_as(unable, one, _asked(name, job, "text", opening, progress))
+            one if one.way == "text" else _asked_as(unable, one, _asked(name, job, "text", engines, opening, progress))
             for name, one in zip(job.models, asked, strict=True)
         ]
     columns = [column for one in asked for column in one.columns]
@@ -99,13 +122,35 @@ def stem_of(job: Job) -> str:
     return "_".join((model_in_file_names(job.models[0]), *steered, "profile"))
 
 
-def _asked(name: str, job: Job, way: WayName | None, opening: Opening, progress: Progress) -> Asked:
+def _engines(
+    job: Job,
+    names: Sequence[str],
+    way: WayName | None,
+    opening: Opening,
+    progress: Progress,
+    spread: tuple[Cluster, Path] | None,
+) -> Engines:
+    """What opens a model when its turn comes; with a cluster, all are asked now, and what comes is their answers."""
+    how: dict[str, Any] = vars(opening)
+    if spread is None:
+        return lambda name: open_engine(name, None, **how)
+    cluster, folder = spread
+    openings = tuple(NamedOpening(name, *_how(opening)) for name in names)
+    check_spreads(openings[0], len(openings))
+    return recorded_by_workers(Asking(openings, job.questionnaire, way, folder), cluster, progress).__getitem__
+
+
+def _how(opening: Opening) -> tuple[Any, ...]:
+    return opening.precision, opening.trust_remote_code, opening.quantize, opening.on
+
+
+def _asked(name: str, job: Job, way: WayName | None, engines: Engines, opening: Opening, progress: Progress) -> Asked:
     """Open a model and ask it, plain and, where that is wanted, steered."""
     how: dict[str, Any] = vars(opening)
     engine: ScoresReplies
     questionnaire = job.questionnaire
     if job.steered is None:
-        plain = open_engine(name, None, **how)
+        plain = engines(name)
         engine, notes, arms = plain, plain.notes, [Arm(name)]
     else:
         model = open_steered(name, Files(job.steered.vectors), job.steered.setting, **how)

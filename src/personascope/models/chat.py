@@ -94,7 +94,8 @@ class ChatFormat:
             return chat.question
         if not self.has_template:
             lead = f"{chat.instruction}\n\n" if chat.instruction else ""
-            return f"{lead}Question: {chat.question}\nAnswer:\n"
+            before = "".join(f"Question: {asked}\nAnswer:\n{reply}\n\n" for asked, reply in chat.earlier)
+            return f"{lead}{before}Question: {chat.question}\nAnswer:\n"
         turns = _turns(chat, takes_system=self.takes_system)
         settings = dict(self.settings) | ({"chat_template": self.template} if self.template else {})
         return str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **settings))
@@ -140,11 +141,14 @@ def chat_format(tokenizer: Tokenizer) -> ChatFormat:
 
 
 def _turns(chat: Chat, *, takes_system: bool) -> list[dict[str, str]]:
-    if chat.instruction is None:
-        return [{"role": "user", "content": chat.question}]
-    if takes_system:
-        return [{"role": "system", "content": chat.instruction}, {"role": "user", "content": chat.question}]
-    return [{"role": "user", "content": f"{chat.instruction}\n\n{chat.question}"}]
+    said = [turn for asked, reply in chat.earlier for turn in (("user", asked), ("assistant", reply))]
+    said.append(("user", chat.question))
+    if chat.instruction is not None:
+        if takes_system:
+            said.insert(0, ("system", chat.instruction))
+        else:
+            said[0] = ("user", f"{chat.instruction}\n\n{said[0][1]}")
+    return [{"role": role, "content": content} for role, content in said]
 
 
 def _n_end(tokenizer: Tokenizer) -> int:

@@ -6,7 +6,7 @@ Knows every engine; nothing above it does.
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, TypeVar, overload
 
 import torch
 from torch import nn
@@ -25,7 +25,7 @@ from personascope.models.adapters import (
 )
 from personascope.models.answered_once import AnsweredOnce
 from personascope.models.chat import chat_format
-from personascope.models.engine_choice import HF, EngineChoice
+from personascope.models.engine_choice import HF, EngineChoice, EngineName
 from personascope.models.huggingface import HuggingFaceModel, Loaded
 from personascope.models.loading import Source, ends_of, load, read_config
 from personascope.models.precision import Precision, dtype_of, precision_named
@@ -36,27 +36,62 @@ from personascope.models.residual import bears_resuming, find_blocks, prove_edit
 from personascope.models.running import Limits
 from personascope.models.toy import ToyModel
 from personascope.models.vllm.engine import VllmModel
-from personascope.models.vllm.opening import How, open_vllm
+from personascope.models.vllm.opening import How, open_vllm, tuned_vllm
+from personascope.models.vllm.starting import Hosting
 from personascope.models.wearing import Wardrobe
 from personascope.traits import Trait
+
+_Base = TypeVar("_Base", HuggingFaceModel, VllmModel)
+
+
+@overload
+def open_model(
+    name: str,
+    *,
+    engine: Literal["hf"] = ...,
+    precision: Precision = ...,
+    device: str | None = ...,
+    revision: str | None = ...,
+    trust_remote_code: bool = ...,
+    limits: Limits | None = ...,
+    quantize: Quantization | None = ...,
+) -> HuggingFaceModel: ...
+
+
+@overload
+def open_model(
+    name: str,
+    *,
+    engine: Literal["vllm"] | Hosting,
+    precision: Precision = ...,
+    revision: str | None = ...,
+    trust_remote_code: bool = ...,
+) -> VllmModel: ...
 
 
 def open_model(
     name: str,
     *,
+    engine: EngineName | Hosting = "hf",
     precision: Precision = "auto",
     device: str | None = None,
     revision: str | None = None,
     trust_remote_code: bool = False,
     limits: Limits | None = None,
     quantize: Quantization | None = None,
-) -> HuggingFaceModel:
+) -> HuggingFaceModel | VllmModel:
     """The engine for a model by Hub name, folder, or `smollm2-135m` (the default model); or for a PEFT adapter.
 
     Of an adapter, the base that its config names is opened and the adapter put on it. Probes the model once: blocks are
-    found, edits proven to land, texts to read the same in a batch as alone.
+    found, edits proven to land, texts to read the same in a batch as alone. `engine="vllm"` opens it on vLLM, as does a
+    `Hosting`, which tells on how many devices and with what room; device, limits and quantize are not for it.
     Raises ModelError where the model cannot be had or fails the proof.
     """
+    if engine != "hf":
+        check_hosted(name, quantize)
+        if device is not None or limits is not None:
+            raise ModelError("vLLM chooses device and batches itself", hint="leave out device and limits")
+        return open_vllm(name, How(precision, trust_remote_code, revision, None if engine == "vllm" else engine))
     how = _How(precision, device, trust_remote_code, limits, quantize)
     adapter = find_adapter(name, revision)
     if adapter is None:
@@ -65,19 +100,22 @@ def open_model(
 
 
 def open_tuned(
-    base: HuggingFaceModel,
+    base: _Base,
     name: str,
     *,
     precision: Precision = "auto",
     trust_remote_code: bool = False,
     quantize: Quantization | None = None,
-) -> HuggingFaceModel:
+) -> _Base:
     """The engine for a tuned model, to be compared with its base.
 
     An adapter is put on the base's weights, in their precision: they stay in memory once, both engines stay usable,
     and the base reads bit for bit what it read. Any other name is opened as a model of its own. `notes` tell where
     tokenizer or chat template differ from the base's. Raises ModelError where the adapter does not fit this base.
     """
+    if isinstance(base, VllmModel):
+        check_hosted(name, quantize)
+        return tuned_vllm(base, name, How(precision, trust_remote_code))
     adapter = find_adapter(name)
     if adapter is not None:
         return _tuned(base, adapter, trust_remote_code=trust_remote_code)
@@ -102,15 +140,14 @@ def open_engine(
     on: EngineChoice = HF,
 ) -> "HuggingFaceModel | ToyModel | VllmModel":
     """The engine for a model's name; `toy` is the shipped toy, on which the trait's own texts lean as they should."""
-    bits = quantization_named(quantize)
+    bits, how = quantization_named(quantize), precision_named(precision)
     if on.name == "vllm":
         check_hosted(name, bits)
-        return open_vllm(name, How(precision_named(precision), trust_remote_code, choice=on))
+        return open_model(name, engine=Hosting(on.tensor_parallel), precision=how, trust_remote_code=trust_remote_code)
     if name == "toy":
         if bits is not None:
             raise ModelError("the toy has no weights to quantise", hint="leave out --quantize")
         return toy_for(trait) if trait else ToyModel()
-    how = precision_named(precision)
     return open_model(name, precision=how, trust_remote_code=trust_remote_code, quantize=bits)
 
 

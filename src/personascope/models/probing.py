@@ -67,12 +67,15 @@ def prove_batches(engine: HuggingFaceModel, ids: list[int]) -> None:
         )
 
 
-def fingerprint(model: Any) -> str:
-    """A short hash of values spread over all weights: another training of the same model has another one."""
+def fingerprint(model: Any, dtype: torch.dtype | None = None) -> str:
+    """A short hash of values spread over all weights: another training of the same model has another one.
+
+    With `dtype`, that of the weights rounded to this precision: the hash that the same model has when opened in it.
+    """
     hashed = hashlib.sha256()
     for name, weight in model.named_parameters():
         flat = weight.detach().flatten()
-        some = flat[:: max(1, flat.numel() // _WEIGHTS_HASHED)].float().cpu().numpy()
+        some = flat[:: max(1, flat.numel() // _WEIGHTS_HASHED)].to(dtype).float().cpu().numpy()
         hashed.update(name.encode() + some.tobytes())
     return hashed.hexdigest()[:12]
 

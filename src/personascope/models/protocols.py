@@ -30,12 +30,14 @@ Listen = Callable[[int, str], None]
 class Chat:
     """What a model is asked: the user's words, under an instruction (system prompt) or none.
 
-    With `raw` the question is a text to be read or continued as it stands, without any chat template.
+    With `raw` the question is a text to be read or continued as it stands, without any chat template. `earlier` is what
+    was said before, oldest first: the user's words and the reply.
     """
 
     question: str
     instruction: str | None = None
     raw: bool = False
+    earlier: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

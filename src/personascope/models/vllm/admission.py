@@ -24,7 +24,7 @@ class Admission(LogitsProcessor, SecondLogitsProcessor):  # type: ignore[misc]
     @classmethod
     def validate_params(cls, params: SamplingParams) -> None:
         """Raise ValueError unless the request's message, if it has one, can be followed."""
-        if not (params.extra_args or {}).get(KEY):
+        if (params.extra_args or {}).get(KEY) is None:
             return
         told = os.environ.get(CAPACITY)
         if told is None:

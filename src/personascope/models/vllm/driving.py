@@ -7,15 +7,17 @@ Knows vLLM's public engine; knows nothing of steerings or chats.
 """
 
 import itertools
+import json
+import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from personascope.errors import ModelError
 from personascope.models.protocols import Sampling
-from personascope.models.vllm.wire import KEY, Message
+from personascope.models.vllm.wire import CAPACITY, KEY, Capacity, Message
 from personascope.models.vllm.wiring import Wired
 
 _GREEDY = Sampling(max_new_tokens=1, temperature=0.0)
@@ -48,8 +50,9 @@ Heard = Callable[[int, Written, bool], None]
 class Driver:
     """One engine of vLLM; made by `starting`."""
 
-    def __init__(self, llm: Any, ends: Iterable[int], lora: Any = None) -> None:
+    def __init__(self, llm: Any, ends: Iterable[int], capacity: Capacity, lora: Any = None) -> None:
         self._llm, self._ends, self._lora = llm, sorted(ends), lora
+        self._held, self._capacity = capacity, json.dumps(asdict(capacity))
         self._numbers = itertools.count()
 
     @property
@@ -59,12 +62,16 @@ class Driver:
 
     def wearing(self, lora: Any) -> "Driver":
         """The same engine, with an adapter on every request."""
-        worn = Driver(self._llm, self._ends, lora)
+        worn = Driver(self._llm, self._ends, self._held, lora)
         worn._numbers = self._numbers
         return worn
 
-    def run(self, requests: Sequence[Request], heard: Heard | None = None) -> list[Written]:
-        """What each request writes. Raises ModelError where a worker did not follow a message."""
+    def run(self, requests: Sequence[Request], heard: Heard | None = None, *, growing: bool = False) -> list[Written]:
+        """What each request writes. `heard` is told when one is finished, and with `growing` at each token.
+
+        Raises ModelError where a worker did not follow a message.
+        """
+        os.environ[CAPACITY] = self._capacity  # admission reads it; another engine may have been opened since
         engine = self._llm.llm_engine
         written: list[Written] = [Written((), ended=False)] * len(requests)
         open_now: dict[str, int] = {}
@@ -72,7 +79,7 @@ class Driver:
             for at, request in enumerate(requests):
                 name = f"personascope-{next(self._numbers)}"
                 open_now[name] = at
-                self._add(name, request, heard is not None)
+                self._add(name, request, growing)
             while open_now:
                 for output in engine.step():
                     at = open_now[output.request_id]
@@ -97,7 +104,7 @@ class Driver:
         """Write vectors [row width] into every worker's bank."""
         self.ask("put", rows, np.ascontiguousarray(vectors, dtype=np.float32).tobytes())
 
-    def _add(self, name: str, request: Request, listened: bool) -> None:
+    def _add(self, name: str, request: Request, growing: bool) -> None:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
@@ -112,7 +119,7 @@ class Driver:
             detokenize=False,
             extra_args=told,
             skip_reading_prefix_cache=request.fresh,
-            output_kind=RequestOutputKind.CUMULATIVE if listened else RequestOutputKind.FINAL_ONLY,
+            output_kind=RequestOutputKind.CUMULATIVE if growing else RequestOutputKind.FINAL_ONLY,
         )
         prompt: dict[str, Any] = {"prompt_token_ids": list(request.ids)}
         if request.wired.salt is not None:

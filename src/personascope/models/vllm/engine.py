@@ -9,7 +9,7 @@ Knows token ids and messages; vLLM itself is known to `starting` and `driving`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, final
 
 import numpy as np
 from jaxtyping import Float32
@@ -58,8 +58,9 @@ class Served:
         return frozenset(self.chat_format.tokenizer.all_special_ids) | self.ends
 
 
+@final
 class VllmModel:
-    """Writes, reads and scores replies on vLLM. Made by `opening.open_engine` with the choice `VLLM`."""
+    """Writes, reads and scores replies on vLLM. Made by `opening.open_model` with `engine="vllm"`."""
 
     def __init__(self, served: Served) -> None:
         self._served = served
@@ -174,11 +175,11 @@ class VllmModel:
         seeds: Sequence[int],
         ear: "_Ear",
     ) -> list[Written]:
-        written = [Written((), ended=False)] * len(samples)
+        written, driver = [Written((), ended=False)] * len(samples), self._served.driver
         for wave in self._served.bank.waves(edits, [sample.start for sample in samples]):
             rows = list(wave)
             requests = [Request(samples[row].ids, wave[row], sampling, int(seeds[row])) for row in rows]
-            for row, one in zip(rows, self._served.driver.run(requests, ear.of(rows)), strict=True):
+            for row, one in zip(rows, driver.run(requests, ear.of(rows), growing=ear.listens), strict=True):
                 written[row] = one
         return written
 
@@ -219,6 +220,11 @@ class _Ear:
     listen: Listen | None
     tick: Tick | None
     share: float
+
+    @property
+    def listens(self) -> bool:
+        """Whether a reply is wanted as it grows: each step then makes all of its tokens known again."""
+        return self.listen is not None
 
     def of(self, rows: Sequence[int]) -> Heard | None:
         """For requests that are these rows."""

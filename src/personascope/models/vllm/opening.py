@@ -23,7 +23,6 @@ from personascope.models.adapters import (
     tokenizer_of,
 )
 from personascope.models.chat import chat_format
-from personascope.models.engine_choice import VLLM, EngineChoice
 from personascope.models.loading import Source, reason
 from personascope.models.precision import Precision, dtype_of
 from personascope.models.protocols import Chat
@@ -41,14 +40,15 @@ class How:
     precision: Precision = "auto"
     trust_remote_code: bool = False
     revision: str | None = None
-    choice: EngineChoice = VLLM
+    hosting: Hosting | None = None
 
 
-def open_vllm(name: str, how: How, *, beside: Sequence[str] = ()) -> VllmModel:
-    """The engine for a model or an adapter. `beside`: models and adapters that `tuned_vllm` will be asked for.
+def open_vllm(name: str, how: How | None = None, *, beside: Sequence[str] = ()) -> VllmModel:
+    """The engine for a model or an adapter. `beside`: models and adapters that `open_tuned` will be asked for.
 
     Raises ModelError where vLLM, the model or the adapter cannot be had, or where steering does not steer.
     """
+    how = how or How()
     adapter = find_adapter(name, how.revision)
     others = [find_adapter(other) for other in beside]
     ranks = [_rank(one) for one in (adapter, *others) if one is not None]
@@ -62,7 +62,10 @@ def open_vllm(name: str, how: How, *, beside: Sequence[str] = ()) -> VllmModel:
 
 
 def tuned_vllm(base: VllmModel, name: str, how: How) -> VllmModel:
-    """The engine for a model trained from a base that is open; an adapter shares its weights."""
+    """The engine for a model trained from a base that is open; an adapter shares its weights.
+
+    Raises ModelError where the base was opened without room for adapters: `open_vllm(BASE, beside=[ADAPTER])`.
+    """
     adapter = find_adapter(name)
     if adapter is not None:
         return _worn(base, adapter, how)
@@ -78,7 +81,7 @@ def _whole(name: str, how: How, most_rank: int | None, *, alone: bool) -> VllmMo
     return start(
         Source(name, place, how.revision, how.trust_remote_code),
         dtype_of(how.precision, device),
-        Hosting(tensor_parallel=how.choice.tensor_parallel),
+        how.hosting,
         most_rank=most_rank,
         settings={} if alone else _TWO_MODELS,
     )
@@ -131,6 +134,9 @@ def _put_on(llm: Any, adapter: Adapter) -> Any:
     """The request's mark for an adapter, which the workers have read."""
     from vllm.lora.request import LoRARequest
 
+    if llm.llm_engine.vllm_config.lora_config is None:
+        found = "its base was opened without room for adapters, which vLLM makes when it starts"
+        raise refused(adapter.name, found, hint="open the base by open_vllm(BASE, beside=[ADAPTER])")
     number = int(adapter.digest[:7], 16) + 1
     lora = LoRARequest(adapter.name, number, str(adapter.folder))
     try:

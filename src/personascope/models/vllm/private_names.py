@@ -18,7 +18,7 @@ from personascope.models.vllm.runtime import Rows, Runtime
 
 BOTH = ("model", "model_config", "max_num_tokens", "max_num_reqs", "device", "get_model")
 V1 = ("_model_forward", "input_batch", "requests", "query_start_loc")
-V1_BATCH = ("req_ids", "num_computed_tokens_cpu")
+V1_BATCH = ("req_ids", "num_computed_tokens_cpu", "num_prompt_tokens")
 V2 = ("add_requests", "prepare_inputs", "execute_model")
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)$")
 
@@ -87,7 +87,7 @@ def _wrap_v1(runner: Any, runtime: Runtime) -> None:
     def told(*args: Any, **settings: Any) -> Any:
         batch, starts = runner.input_batch, runner.query_start_loc.np
         runtime.forget([request for request in runtime.known if request not in runner.requests])
-        runtime.aim(_rows(batch.req_ids, starts, batch.num_computed_tokens_cpu), extra_of)
+        runtime.aim(_rows(batch.req_ids, starts, batch.num_computed_tokens_cpu, batch.num_prompt_tokens), extra_of)
         try:
             return forward(*args, **settings)
         finally:
@@ -103,19 +103,24 @@ def _wrap_v2(runner: Any, runtime: Runtime) -> None:
     """
     add, prepare, execute = runner.add_requests, runner.prepare_inputs, runner.execute_model
     extras: dict[str, Mapping[str, Any] | None] = {}
+    prompts: dict[str, int] = {}
 
     def add_requests(scheduled: Any, *args: Any, **settings: Any) -> Any:
         finished = list(scheduled.finished_req_ids)
         runtime.forget(finished)
         for request in finished:
             extras.pop(request, None)
+            prompts.pop(request, None)
         for new in scheduled.scheduled_new_reqs:
             extras[new.req_id] = new.sampling_params.extra_args if new.sampling_params else None
+            prompts.setdefault(new.req_id, len(new.prompt_token_ids or ()))
         return add(scheduled, *args, **settings)
 
     def prepare_inputs(*args: Any, **settings: Any) -> Any:
         batch = prepare(*args, **settings)
-        runtime.aim(_rows(batch.req_ids, batch.query_start_loc_np, batch.num_computed_tokens_np), extras.get)
+        n_prompt = [prompts.get(request, 0) for request in batch.req_ids]
+        rows = _rows(batch.req_ids, batch.query_start_loc_np, batch.num_computed_tokens_np, n_prompt)
+        runtime.aim(rows, extras.get)
         return batch
 
     def execute_model(*args: Any, **settings: Any) -> Any:
@@ -128,8 +133,8 @@ def _wrap_v2(runner: Any, runtime: Runtime) -> None:
     runner.add_requests, runner.prepare_inputs, runner.execute_model = add_requests, prepare_inputs, execute_model
 
 
-def _rows(requests: Sequence[str], starts: Any, computed: Any) -> list[Rows]:
+def _rows(requests: Sequence[str], starts: Any, computed: Any, prompts: Any) -> list[Rows]:
     return [
-        Rows(request, int(starts[at]), int(starts[at + 1] - starts[at]), int(computed[at]))
+        Rows(request, int(starts[at]), int(starts[at + 1] - starts[at]), int(computed[at]), int(prompts[at]))
         for at, request in enumerate(requests)
     ]

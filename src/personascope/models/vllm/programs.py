@@ -23,7 +23,8 @@ from torch import Tensor
 from personascope.models.protocols import Positions
 from personascope.models.vllm.wire import Capacity, Message, WiredEdit
 
-_Key = tuple[object, ...]
+_Places = tuple[int, int, int]
+"""The programs of one steering, by region."""
 REGIONS: tuple[frozenset[Positions], ...] = (
     frozenset({"prompt", "all"}),
     frozenset({"reply", "prompt", "all"}),
@@ -50,7 +51,8 @@ class Programs:
         self._read_vector = torch.zeros(layers, gates, n_programs, **whole)
         self._read_above = torch.full((layers, gates, n_programs), math.inf, **exact)
         self._read_here = torch.zeros(layers, gates, n_programs, dtype=torch.bool, device=device)
-        self._owners: dict[_Key, int] = {}
+        self._owners: dict[tuple[str, int], int] = {}
+        self._latest: dict[str, _Places] = {}
         self._free = list(range(n_programs - 1, 0, -1))
         self._places: dict[int, set[tuple[int, int]]] = {}
         self.active: frozenset[tuple[int, int]] = frozenset()
@@ -87,22 +89,25 @@ class Programs:
         here = self._read_here[layer, gate][program]
         self._met[:n, gate + 1] = torch.where(here, met, self._met[:n, gate + 1])
 
-    def places(self, messages: Iterable[Message]) -> dict[_Key, tuple[int, int, int]]:
+    def places(self, messages: Iterable[Message]) -> dict[str, _Places]:
         """Of each steering among the messages of one step: its program in each region; written where new.
 
         Programs of other steps make room where it is needed.
         """
         wanted = {message.steering: message for message in messages if message.edits}
+        if wanted.keys() == self._latest.keys():
+            return self._latest
         keys = {(steering, region) for steering in wanted for region in range(len(REGIONS))}
         if len(keys - self._owners.keys()) > len(self._free):
             for key in [key for key in self._owners if key not in keys]:
                 self._free.append(self._owners.pop(key))
         found = {
-            steering: tuple(self._owned(message, region) for region in range(len(REGIONS)))
+            steering: (self._owned(message, 0), self._owned(message, 1), self._owned(message, 2))
             for steering, message in wanted.items()
         }
+        self._latest = found
         self.active = frozenset().union(*(self._places[at] for programs in found.values() for at in programs))
-        return found  # type: ignore[return-value]
+        return found
 
     def _owned(self, message: Message, region: int) -> int:
         key = (message.steering, region)

@@ -8,7 +8,7 @@ Knows torch and wired messages; knows the runner only through `private_names`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,12 +22,16 @@ from personascope.models.vllm.wire import Capacity, Finals, Message, Pool, messa
 
 
 class Rows(NamedTuple):
-    """Tokens of one request in a step: `n` of them from row `row` on, the first at position `first` of its text."""
+    """Tokens of one request in a step: `n` of them from row `row` on, the first at position `first` of its text.
+
+    Its prompt has `n_prompt` tokens.
+    """
 
     request: str
     row: int
     n: int
     first: int
+    n_prompt: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class Runtime:
         self.sums = Sums(capacity, place.n_tokens, place.dtype, place.device) if reads else None
         self._seen: dict[str, _Seen] = {}
         self._steers = self._reads = False
+        self._edited: frozenset[int] = frozenset()
 
     # Inside the model: operations on persistent buffers only.
 
@@ -93,14 +98,16 @@ class Runtime:
 
     def _after(self, layer: int) -> Callable[[nn.Module, object, Any], Any]:
         def hook(_layer: nn.Module, _args: object, output: Any) -> Any:
-            if self.place.eager and not (self._steers or self._reads):
+            edits = not self.place.eager or layer in self._edited
+            reads = self.sums is not None and (not self.place.eager or self._reads)
+            if not (edits or reads):
                 return output
             hidden, residual = output if isinstance(output, tuple) else (output, None)
             stream = hidden.float() if residual is None else hidden.float() + residual.float()
-            if not self.place.eager or self._steers:
+            if edits:
                 moved = self.programs.edit(layer, stream, self.programs.active if self.place.eager else None)
                 hidden, stream = (hidden.float() + moved).to(hidden.dtype), stream + moved
-            if self.sums is not None and (not self.place.eager or self._reads):
+            if reads and self.sums is not None:
                 self.sums.add(layer, stream)
             return hidden if residual is None else (hidden, residual)
 
@@ -115,7 +122,7 @@ class Runtime:
     def aim(self, rows: Sequence[Rows], extra_of: Callable[[str], Mapping[str, Any] | None]) -> None:
         """Say what the tokens of the next forward pass are to undergo."""
         self.rest()
-        messages = [(one, message) for one in rows if (message := self._message(one.request, extra_of))]
+        messages = [(one, message) for one in rows if (message := self._message(one, extra_of))]
         if not messages:
             return
         places = self.programs.places(message for _, message in messages)
@@ -124,10 +131,11 @@ class Runtime:
         step = _Step(np.zeros(n, np.int64), np.full(n, no_pool, np.int64), np.full(n, no_final, np.int64))
         for one, message in messages:
             if message.edits:
-                self._steer(step, one, message.start, places[message.steering])
+                self._steer(step, one, message.start or 0, places[message.steering])
             self._read(step, one, message)
         self._steers, self._reads = step.steers, step.reads
         if step.steers:
+            self._edited = frozenset(layer for layer, _ in self.programs.active)
             self.programs.program[:n] = torch.from_numpy(step.program).to(self.place.device)
         if step.reads and self.sums is not None:
             self.sums.pool[:n] = torch.from_numpy(step.pool).to(self.place.device)
@@ -141,6 +149,7 @@ class Runtime:
             self.sums.pool.fill_(self.sums.no_pool)
             self.sums.final.fill_(self.sums.no_final)
         self._steers = self._reads = False
+        self._edited = frozenset()
 
     def forget(self, finished: Sequence[str]) -> None:
         """Drop what is known of requests that are no more."""
@@ -152,13 +161,16 @@ class Runtime:
         """The requests that something is known of."""
         return list(self._seen)
 
-    def _message(self, request: str, extra_of: Callable[[str], Mapping[str, Any] | None]) -> Message | None:
+    def _message(self, one: Rows, extra_of: Callable[[str], Mapping[str, Any] | None]) -> Message | None:
+        request = one.request
         if request not in self._seen:
             message = None
             try:
                 message = message_in(extra_of(request), self.capacity)
             except UserError as error:  # an error in here would end the engine; the one who asked is told
                 self.refused.append(str(error))
+            if message and message.start is None:
+                message = replace(message, start=one.n_prompt)
             self._seen[request] = _Seen(message)
             for pool in message.pools if message else ():
                 self._begin(pool)

@@ -3,10 +3,9 @@
 Knows vLLM's public `LLM` and the files of a model; knows nothing of what is asked of it.
 """
 
-import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +24,15 @@ from personascope.models.protocols import ModelSpec
 from personascope.models.vllm.driving import Driver
 from personascope.models.vllm.engine import Served, VllmModel
 from personascope.models.vllm.self_test import prove_steering
-from personascope.models.vllm.wire import CAPACITY, Capacity
+from personascope.models.vllm.wire import Capacity
 from personascope.models.vllm.wiring import Bank
 
 _PACKAGE = "personascope.models.vllm"
 _STARTED: list[Any] = []
 """Held until the process ends: an engine that is collected takes down what all engines of the process share."""
 _FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
+_NOT_OURS = ["original/*", "consolidated*", "params.json"]
+"""The same weights once more, in their maker's own layout."""
 
 
 @dataclass(frozen=True)
@@ -67,20 +68,14 @@ def start(
     """
     check_available()
     hosting = hosting or Hosting()
-    folder = _folder(source)
-    try:
-        with quiet():
-            config = AutoConfig.from_pretrained(folder, trust_remote_code=source.trust_remote_code)
-            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=source.trust_remote_code)
-    except Exception as error:  # these libraries raise whatever they like
-        raise not_opened(source.name, reason(error)) from error
+    folder, config, tokenizer = files_of(source)
     text = config.get_text_config(decoder=True)
     context = min(int(getattr(text, "max_position_embeddings", None) or 2**31), hosting.longest)
-    asked = _settings(folder, source, dtype, hosting, context) | _lora(most_rank) | dict(settings or {})
+    room = room_for(text, context + 256, dtype)
+    asked = _settings(folder, source, dtype, hosting, context, room) | _lora(most_rank) | dict(settings or {})
     llm = _started(source.name, asked, hosting)
     form = chat_format(tokenizer)
     capacity = Capacity(**llm.collective_rpc("personascope_capacity")[0])
-    os.environ[CAPACITY] = json.dumps(asdict(capacity))
     spec = ModelSpec(
         source.name,
         capacity.n_layers,
@@ -88,14 +83,26 @@ def start(
         dtype=str(dtype).removeprefix("torch."),
         revision=source.revision,
         template=form.digest,
-        weights=_fingerprint(folder, config, dtype),
+        weights=weights_on_disk(folder, config, dtype),
     )
     ends = ends_of(_generation(folder), config, tokenizer)
-    driver = Driver(llm, ends)
+    driver = Driver(llm, ends, capacity)
     bank = Bank(capacity, driver.put)
     ids = [(7 + 31 * at) % int(text.vocab_size) for at in range(24)]
     prove_steering(driver, bank, capacity, ids, exact=dtype == torch.float32)
     return VllmModel(Served(driver, bank, capacity, form, spec, ends, context))
+
+
+def files_of(source: Source) -> tuple[str, Any, Any]:
+    """Where the model's files are, its config and its tokenizer. Raises ModelError where they cannot be had."""
+    folder = _folder(source)
+    try:
+        with quiet():
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=source.trust_remote_code)
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=source.trust_remote_code)
+    except Exception as error:  # these libraries raise whatever they like
+        raise not_opened(source.name, reason(error)) from error
+    return folder, config, tokenizer
 
 
 def _folder(source: Source) -> str:
@@ -106,14 +113,20 @@ def _folder(source: Source) -> str:
     try:
         with quiet():
             return huggingface_hub.snapshot_download(
-                source.place, revision=source.revision, allow_patterns=_FILES, local_files_only=not hub_answers()
+                source.place,
+                revision=source.revision,
+                allow_patterns=[*_FILES, "*.py"] if source.trust_remote_code else _FILES,
+                ignore_patterns=_NOT_OURS,
+                local_files_only=not hub_answers(),
             )
     except Exception as error:  # the Hub's library raises whatever it likes
         raise not_opened(source.name, reason(error)) from error
 
 
-def _settings(folder: str, source: Source, dtype: torch.dtype, hosting: Hosting, context: int) -> dict[str, Any]:
-    """What vLLM is started with."""
+def _settings(
+    folder: str, source: Source, dtype: torch.dtype, hosting: Hosting, context: int, room: float
+) -> dict[str, Any]:
+    """What vLLM is started with. `room`: GiB of keys and values that one text of the whole context takes."""
     on_gpu = torch.cuda.is_available()
     compiled = on_gpu if hosting.compiled is None else hosting.compiled
     finals = max(8192, 2 * context) if hosting.reads else 0
@@ -124,12 +137,13 @@ def _settings(folder: str, source: Source, dtype: torch.dtype, hosting: Hosting,
         "pools": 256 if hosting.reads else 0,
         "finals": finals,
     }
-    gib = hosting.memory_gib if hosting.memory_gib is not None or on_gpu else 1.0
+    gib = hosting.memory_gib if hosting.memory_gib is not None or on_gpu else max(1.0, room)
     return {
         "model": folder,
         "dtype": str(dtype).removeprefix("torch."),
         "skip_tokenizer_init": True,
         "generation_config": "vllm",
+        "config_format": "hf",
         "trust_remote_code": source.trust_remote_code,
         "max_model_len": context,
         "tensor_parallel_size": hosting.tensor_parallel,
@@ -141,6 +155,13 @@ def _settings(folder: str, source: Source, dtype: torch.dtype, hosting: Hosting,
         "additional_config": {"personascope": buffers},
         "disable_log_stats": True,
     }
+
+
+def room_for(text: Any, n_tokens: int, dtype: torch.dtype) -> float:
+    """GiB that keys and values of so many tokens take; vLLM does not start without room for one whole text."""
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    return float(2 * text.num_hidden_layers * heads * width * dtype.itemsize * n_tokens / 2**30)
 
 
 def _lora(most_rank: int | None) -> dict[str, Any]:
@@ -180,7 +201,7 @@ def _generation(folder: str) -> Any:
         return None
 
 
-def _fingerprint(folder: str, config: Any, dtype: torch.dtype) -> str:
+def weights_on_disk(folder: str, config: Any, dtype: torch.dtype) -> str:
     """The same short hash as of a model that transformers has loaded; "" where the files' names are not the model's."""
     files = {key: file for file in sorted(Path(folder).glob("*.safetensors")) for key in _keys(file)}
     try:

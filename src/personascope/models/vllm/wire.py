@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, get_args
 
 from personascope.errors import SteeringError
@@ -18,8 +19,11 @@ from personascope.models.protocols import Mode, Positions
 KEY = "personascope"
 CAPACITY = "PERSONASCOPE_VLLM_CAPACITY"
 """The environment variable that tells the process where requests are taken in how much the buffers hold."""
+STOCK = "stock"
+"""Among the worker's settings: a file of vectors that its bank holds from the start, row by row."""
 _MODES: tuple[Mode, ...] = get_args(Mode)
 _POSITIONS: tuple[Positions, ...] = get_args(Positions)
+_LARGEST = 3.4e38
 _HINT = "let personascope write this text: it is its own, between engine and worker"
 
 
@@ -87,9 +91,12 @@ class Finals:
 
 @dataclass(frozen=True)
 class Message:
-    """What one request asks of the worker beside its reply. `start`: the position of the reply's first token."""
+    """What one request asks of the worker beside its reply.
 
-    start: int = 0
+    `start`: the position of the reply's first token; None where the prompt ends, which the worker knows.
+    """
+
+    start: int | None = 0
     edits: tuple[WiredEdit, ...] = ()
     conditions: tuple[WiredCondition, ...] = ()
     pools: tuple[Pool, ...] = ()
@@ -99,10 +106,13 @@ class Message:
         """As it travels."""
         return json.dumps(asdict(self), separators=(",", ":"))
 
-    @property
-    def steering(self) -> tuple[object, ...]:
-        """What decides its edits: requests alike in this are steered by the same rows of the worker's tables."""
-        return self.edits, self.conditions
+    @cached_property
+    def steering(self) -> str:
+        """What decides its edits: requests alike in this are steered by the same rows of the worker's tables.
+
+        Looked up for every request at every step: a text is hashed once, a tuple of edits each time.
+        """
+        return repr((self.edits, self.conditions)) if self.edits else ""
 
 
 def message_in(extra: Mapping[str, Any] | None, capacity: Capacity) -> Message | None:
@@ -139,7 +149,8 @@ def check(message: Message, capacity: Capacity) -> None:
 
 def _demands(message: Message, capacity: Capacity) -> list[tuple[str, bool]]:
     """What a message asks for, and whether there is such a thing."""
-    found: list[tuple[str, bool]] = [(f"start {message.start!r}", _number(message.start, None))]
+    starts = message.start is None or _number(message.start, None)
+    found: list[tuple[str, bool]] = [(f"start {message.start!r}", starts)]
     for edit in message.edits:
         found += [
             (f"layer {edit.layer!r}", _number(edit.layer, capacity.n_layers)),
@@ -172,7 +183,8 @@ def _number(value: object, below: int | None) -> bool:
 
 
 def _finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether it is a number that float32, in which the worker computes, can hold."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
 def _built(told: Any) -> Message:

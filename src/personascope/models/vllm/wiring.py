@@ -30,7 +30,7 @@ class _Drawn:
         """The vectors that it takes."""
         return {digest for digest, _ in (*self.edits, *self.conditions)}
 
-    def canonical(self, start: int) -> str:
+    def canonical(self, start: int | None) -> str:
         """The same text for the same edits of the same tokens, whatever rows their vectors have."""
         everywhere = all(edit.positions == "all" for _, edit in self.edits)
         edits = [[digest, asdict(edit)] for digest, edit in self.edits]
@@ -57,7 +57,7 @@ class Bank:
         self._rows: OrderedDict[_Digest, int] = OrderedDict()
         self._vectors: dict[_Digest, np.ndarray] = {}
 
-    def waves(self, steering: Sequence[Steered], starts: Sequence[int]) -> Iterator[dict[int, Wired]]:
+    def waves(self, steering: Sequence[Steered], starts: Sequence[int | None]) -> Iterator[dict[int, Wired]]:
         """The rows by number, as many at a time as the bank holds vectors of; a wave holds until the next one.
 
         Raises SteeringError for a row that the workers cannot do.
@@ -76,11 +76,11 @@ class Bank:
             yield self._wired(wave, [drawn[id(steering[row])] for row in wave], starts)
         self._vectors = {}
 
-    def _wired(self, rows: Sequence[int], drawn: Sequence[_Drawn], starts: Sequence[int]) -> dict[int, Wired]:
+    def _wired(self, rows: Sequence[int], drawn: Sequence[_Drawn], starts: Sequence[int | None]) -> dict[int, Wired]:
         self._place(set().union(*(one.digests for one in drawn)))
         return {row: self._message(one, starts[row]) for row, one in zip(rows, drawn, strict=True)}
 
-    def _message(self, drawn: _Drawn, start: int) -> Wired:
+    def _message(self, drawn: _Drawn, start: int | None) -> Wired:
         if not drawn.edits:
             return Wired(Message(start), None)
         message = Message(

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.numpy import load_file
 from vllm.platforms import current_platform
 
 from personascope.models.vllm.private_names import decoder_layers, plain_head, wrap
 from personascope.models.vllm.runtime import Place, Runtime
 from personascope.models.vllm.scored import scores_of
-from personascope.models.vllm.wire import Capacity
+from personascope.models.vllm.wire import STOCK, Capacity
 
 if current_platform.is_cpu():
     from vllm.v1.worker.cpu_worker import CPUWorker as _Worker
@@ -33,7 +34,8 @@ class PersonaWorker(_Worker):  # type: ignore[misc]
         runner = self.model_runner
         model, config = runner.get_model(), self.vllm_config
         layers = decoder_layers(model)
-        told = (config.additional_config or {})["personascope"]
+        told = dict((config.additional_config or {})["personascope"])
+        stock = told.pop(STOCK, None)
         capacity = Capacity(n_layers=len(layers), width=config.model_config.get_hidden_size(), **told)
         place = Place(
             n_tokens=runner.max_num_tokens,
@@ -45,6 +47,9 @@ class PersonaWorker(_Worker):  # type: ignore[misc]
         self._runtime = Runtime(capacity, place)
         self._hooks = self._runtime.install(layers, model)
         wrap(runner, self._runtime)
+        if stock is not None:
+            vectors = load_file(stock)["vectors"]
+            self._runtime.programs.put(range(len(vectors)), vectors)
         return loaded
 
     def personascope_capacity(self) -> dict[str, int]:
