@@ -23,7 +23,6 @@ from personascope.models.adapters import find_adapter
 from personascope.models.engine_choice import HF, EngineChoice
 from personascope.models.huggingface import HuggingFaceModel
 from personascope.models.opening import (
-    TRAINED_TOYS,
     check_hosted,
     check_is_there,
     open_model,
@@ -33,7 +32,7 @@ from personascope.models.opening import (
 from personascope.models.precision import Precision, precision_named
 from personascope.models.protocols import Engine
 from personascope.models.quantising import Quantization, quantization_named
-from personascope.models.toy import ToyModel
+from personascope.models.toy import TRAINED_TOYS, ToyModel
 from personascope.models.vllm.engine import VllmModel
 from personascope.models.vllm.opening import How, open_vllm, tuned_vllm
 from personascope.models.vllm.starting import Hosting

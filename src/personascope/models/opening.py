@@ -34,7 +34,7 @@ from personascope.models.protocols import ModelSpec
 from personascope.models.quantising import Quantization, precision_told, quantization_named
 from personascope.models.residual import bears_resuming, find_blocks, prove_edits
 from personascope.models.running import Limits
-from personascope.models.toy import ToyModel
+from personascope.models.toy import TRAINED_TOYS, ToyModel
 from personascope.models.vllm.engine import VllmModel
 from personascope.models.vllm.opening import How, open_vllm, tuned_vllm
 from personascope.models.vllm.starting import Hosting
@@ -139,15 +139,15 @@ def open_engine(
     quantize: str | None = None,
     on: EngineChoice = HF,
 ) -> "HuggingFaceModel | ToyModel | VllmModel":
-    """The engine for a model's name; `toy` is the shipped toy, on which the trait's own texts lean as they should."""
+    """The engine for a model's name; a toy's is the shipped toy, on which the trait's own texts lean as they should."""
     bits, how = quantization_named(quantize), precision_named(precision)
     if on.name == "vllm":
         check_hosted(name, bits)
         return open_model(name, engine=Hosting(on.tensor_parallel), precision=how, trust_remote_code=trust_remote_code)
-    if name == "toy":
+    if name in TRAINED_TOYS:
         if bits is not None:
             raise ModelError("the toy has no weights to quantise", hint="leave out --quantize")
-        return toy_for(trait) if trait else ToyModel()
+        return _toy_named(name, trait)
     return open_model(name, precision=how, trust_remote_code=trust_remote_code, quantize=bits)
 
 
@@ -173,11 +173,17 @@ def open_engines(
 
     Of the toy there is one for each trait, since its truth is planted in the trait's texts: they share nothing.
     """
-    if name == "toy" and on.name == "hf":
-        return lambda trait: AnsweredOnce(toy_for(trait))
+    if name in TRAINED_TOYS and on.name == "hf":
+        return lambda trait: AnsweredOnce(_toy_named(name, trait))
     opened = open_engine(name, None, precision=precision, trust_remote_code=trust_remote_code, quantize=quantize, on=on)
     engine = AnsweredOnce(opened)
     return lambda _trait: engine
+
+
+def _toy_named(name: str, trait: Trait | None) -> ToyModel:
+    if name != "toy":
+        return trained_toy(name, [trait] if trait else [])
+    return toy_for(trait) if trait else ToyModel()
 
 
 def toy_for(trait: Trait) -> ToyModel:
@@ -191,10 +197,6 @@ def toy_leanings(trait: Trait) -> dict[str, float]:
     high = [*(pair.high for pair in instructions), *(reply.high for reply in trait.replies)]
     low = [*(pair.low for pair in instructions), *(reply.low for reply in trait.replies)]
     return dict.fromkeys(high, 1.0) | dict.fromkeys(low, -1.0)
-
-
-TRAINED_TOYS = {"toy": 0.0, "toy-high": 0.5, "toy-low": -0.5}
-"""By name: the leaning that a toy was trained to have when nothing is asked of it."""
 
 
 def trained_toy(name: str, traits: Sequence[Trait]) -> ToyModel:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from personascope.models.protocols import Chat, Reply, Sampling, Scores, Steered
-from personascope.models.toy_stream import Stream
+from personascope.models.toy_stream import Stream, asked
 from personascope.models.toy_words import (
     chances,
     length_drawn,
@@ -25,7 +25,7 @@ def replies_drawn(
 ) -> Iterator[Reply]:
     """One reply after another, each from its own random numbers."""
     hot = sampling.temperature > 0
-    sources = [str(seed) if hot else repr(chat) for chat, seed in zip(chats, seeds, strict=True)]
+    sources = [str(seed) if hot else asked(chat) for chat, seed in zip(chats, seeds, strict=True)]
     for chat, numbers, steered in zip(chats, stream.generators("draw", sources), rows, strict=True):
         yield _written(stream, chat, steered, sampling.temperature, numbers.random((sampling.max_new_tokens, 2)))
 

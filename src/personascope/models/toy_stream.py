@@ -104,7 +104,7 @@ class Stream:
     def tokens(self, chat: Chat, reply: str, *, first: int = 0) -> Float64[np.ndarray, "token layer width"]:
         """The residual stream of the prompt's last token and of every word of the reply, from token `first` on."""
         words, planted = reply.split(), self.planted
-        so_far = [repr(chat) + " ".join(words[:i]) for i in range(first, len(words) + 1)]
+        so_far = [asked(chat) + " ".join(words[:i]) for i in range(first, len(words) + 1)]
         tokens = self._effects(planted.noise, "noise", so_far, n_rows=planted.n_layers)
         tokens += self._embeddings(["", *words][first:]) + self._effects(planted.question, "question", [chat.question])
         if chat.instruction is not None:
@@ -148,6 +148,12 @@ class Stream:
         if instructed or reply in self._leanings:
             return [instructed] + [instructed or self._leanings[reply]] * len(reply.split())
         return running_leanings(reply.split())
+
+
+def asked(chat: Chat) -> str:
+    """What the numbers behind a chat depend on: all that is said in it."""
+    before = "".join(map(repr, chat.earlier))
+    return f"{before}Chat(question={chat.question!r}, instruction={chat.instruction!r}, raw={chat.raw})"
 
 
 def pooled(

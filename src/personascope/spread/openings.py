@@ -9,6 +9,7 @@ from typing import Any
 
 from personascope.models.engine_choice import HF, EngineChoice
 from personascope.models.protocols import Engine
+from personascope.models.toy import TRAINED_TOYS
 from personascope.traits import Trait
 
 
@@ -25,7 +26,7 @@ class Opening:
     @property
     def gpus(self) -> int:
         """How many GPUs one engine takes."""
-        return 0 if self.name == "toy" else self.on.tensor_parallel
+        return 0 if self.name in TRAINED_TOYS else self.on.tensor_parallel
 
     def engine(self, trait: Trait | None) -> Engine:
         """The engine, opened now."""
