@@ -18,8 +18,8 @@ from personascope.cli.compare_options import ALL
 from personascope.cli.profile_options import questionnaire_named
 from personascope.comparing import rulers_of
 from personascope.comparing_persona import Plan, persona
-from personascope.models.opening import open_model, trained_toy
-from personascope.models.toy import TRAINED_TOYS
+from personascope.models.opening import open_model
+from personascope.models.toys import TRAINED_TOYS, trained_toy
 from personascope.prompts import PROTOCOLS
 from personascope.shifts import ALPHA, Shift, shifts
 from personascope.traits import catalogue_names, load_trait

@@ -19,6 +19,7 @@ from toy_items import rows
 from personascope.cli.app import app
 from personascope.cli.app import run as run_command
 from personascope.models import opening
+from personascope.models.toys import toy_for
 from personascope.traits import load_trait, trait_file
 
 NOT_RUN = {
@@ -153,7 +154,7 @@ def reader(prepared, tmp_path, monkeypatch):
     shutil.copytree(prepared, folder)
     monkeypatch.chdir(folder)
     trait = load_trait(LOOPED)
-    monkeypatch.setattr(opening, "open_model", lambda name: opening.toy_for(trait))
+    monkeypatch.setattr(opening, "open_model", lambda name: toy_for(trait))
     return folder
 
 

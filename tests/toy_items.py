@@ -5,9 +5,9 @@ import math
 import numpy as np
 
 from personascope.artifacts import header
-from personascope.models.opening import toy_for
 from personascope.models.protocols import ModelSpec, Scores
 from personascope.models.toy_words import BRIGHT, DULL, NEUTRAL
+from personascope.models.toys import toy_for
 from personascope.questionnaire.items import Questionnaire, situational
 from personascope.traits import load_trait
 from personascope.vectors import Vectors, write_vectors

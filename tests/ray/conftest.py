@@ -53,7 +53,7 @@ def vectors(tmp_path_factory):
     """Vectors of the toy, made by the stage."""
     from personascope.contrasts import from_replies
     from personascope.extraction import extract
-    from personascope.models.opening import toy_for
+    from personascope.models.toys import toy_for
     from personascope.prompts import PROTOCOLS
     from personascope.traits import load_trait
 

@@ -11,7 +11,7 @@ import pytest
 from personascope.artifacts import header, sha256, write_json
 from personascope.cli.app import app
 from personascope.cli.app import run as run_command
-from personascope.models.opening import toy_for
+from personascope.models.toys import toy_for
 from personascope.traits import load_trait
 from personascope.vectors import Vectors, write_vectors
 

@@ -13,9 +13,9 @@ from personascope.comparison_file import comparison_as_json
 from personascope.contrasts import from_rollouts
 from personascope.errors import ContrastError
 from personascope.extraction import extract
-from personascope.models.opening import trained_toy
 from personascope.models.toy import ToyModel
 from personascope.models.toy_stream import Planted
+from personascope.models.toys import trained_toy
 from personascope.prompts import PROTOCOLS
 from personascope.questionnaire.item_files import load_items
 from personascope.questionnaire.items import at_most

@@ -13,8 +13,8 @@ from personascope.errors import ActivationError, ContrastError, LayerError
 from personascope.evaluation import MOST_TOKENS, evaluation_contrast, evaluation_seed, read_evaluation
 from personascope.extraction import extract
 from personascope.gathering import gather, row_seed
-from personascope.models.opening import toy_for
 from personascope.models.protocols import Residuals
+from personascope.models.toys import toy_for
 from personascope.prompts import PROTOCOLS
 from personascope.traits import load_trait
 from personascope.traits.trait import Instructions, Questions

@@ -10,9 +10,9 @@ from personascope.contrasts import from_prompts, from_replies, from_rollouts
 from personascope.directions import expected_cosine
 from personascope.errors import ActivationError, ContrastError, LayerError
 from personascope.extraction import extract
-from personascope.models.opening import toy_for
 from personascope.models.protocols import Sampling
 from personascope.models.toy import Planted, ToyModel
+from personascope.models.toys import toy_for
 from personascope.prompts import PROTOCOLS, Protocol
 from personascope.traits import load_trait
 from personascope.verdict import verdict

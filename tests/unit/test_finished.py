@@ -11,7 +11,7 @@ from personascope.contrasts import from_rollouts
 from personascope.errors import ArtifactError
 from personascope.evaluation import evaluation_contrast
 from personascope.finished import Wanted, is_finished
-from personascope.models.opening import toy_for
+from personascope.models.toys import toy_for
 from personascope.prompts import PROTOCOLS
 from personascope.traits import load_trait
 

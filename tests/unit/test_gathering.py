@@ -9,7 +9,7 @@ from personascope import gathering
 from personascope.contrasts import from_replies, from_rollouts
 from personascope.errors import ArtifactError, ContrastError
 from personascope.gathering import Stopped, gather, row_seed, without_empty
-from personascope.models.opening import toy_for
+from personascope.models.toys import toy_for
 from personascope.prompts import PROTOCOLS
 from personascope.traits import load_trait
 

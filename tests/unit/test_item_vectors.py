@@ -12,8 +12,8 @@ from planted_items import RISES, items_of, planted_items
 from personascope.contrasts import from_rollouts
 from personascope.errors import ContrastError, LayerError
 from personascope.extraction import extract
-from personascope.models.opening import toy_for
 from personascope.models.toy import ToyModel
+from personascope.models.toys import toy_for
 from personascope.prompts import with_samples
 from personascope.questionnaire.item_vectors import agreement, asked_items, contrast_from_items, halves
 from personascope.questionnaire.items import Item, Questionnaire

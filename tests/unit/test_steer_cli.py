@@ -10,9 +10,9 @@ from steer_runs import steer_json, write_planted
 import personascope
 from personascope.artifacts import sha256
 from personascope.cli.steer_command import numbers_joined
-from personascope.models.opening import toy_for
 from personascope.models.protocols import Chat, Sampling
 from personascope.models.toy import ToyModel
+from personascope.models.toys import toy_for
 from personascope.traits import load_trait
 
 

@@ -1,7 +1,7 @@
 """A conversation in a pseudo-terminal: history, Ctrl-C and Ctrl-D."""
 
-from personascope.models.opening import toy_for
 from personascope.models.protocols import Chat, Sampling
+from personascope.models.toys import toy_for
 from personascope.steered_replies import Dial, steered_replies
 from personascope.traits import load_trait
 from personascope.vectors import read_vectors

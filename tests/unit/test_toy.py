@@ -177,6 +177,14 @@ def test_a_token_knows_the_text_before_it_and_nothing_after():
     )  # redrawn, the five would be 3 times it
 
 
+def test_what_was_said_before_is_read_too():
+    chat = Chat("How are you?")
+    later = replace(chat, earlier=(("Hello.", "glad"),))
+    made = ToyModel().generate([chat, later], replace(SAMPLING, temperature=0.0), seeds=[0, 0], layers=[0])
+    assert made.replies[0].text != made.replies[1].text
+    assert not np.array_equal(made.residuals.prompt_last[0], made.residuals.prompt_last[1])
+
+
 def test_without_an_instruction_the_reply_so_far_leans():
     model = ToyModel(SILENT)
     texts = ["the road", "sunny jolly", "sunny drab", "gloomy day"]

@@ -11,8 +11,8 @@ from personascope.calibration import DOSES
 from personascope.contrasts import from_rollouts
 from personascope.errors import ContrastError
 from personascope.extraction import extract
-from personascope.models.opening import toy_for
 from personascope.models.toy import PLANTED, ToyModel
+from personascope.models.toys import toy_for
 from personascope.prompts import PROTOCOLS
 from personascope.report.steering_section import steering_specs
 from personascope.steering import gaps, rho

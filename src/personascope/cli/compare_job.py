@@ -27,12 +27,12 @@ from personascope.models.opening import (
     check_is_there,
     open_model,
     open_tuned,
-    trained_toy,
 )
 from personascope.models.precision import Precision, precision_named
 from personascope.models.protocols import Engine
 from personascope.models.quantising import Quantization, quantization_named
-from personascope.models.toy import TRAINED_TOYS, ToyModel
+from personascope.models.toy import ToyModel
+from personascope.models.toys import TRAINED_TOYS, trained_toy
 from personascope.models.vllm.engine import VllmModel
 from personascope.models.vllm.opening import How, open_vllm, tuned_vllm
 from personascope.models.vllm.starting import Hosting

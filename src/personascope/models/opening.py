@@ -4,7 +4,7 @@ Knows every engine; nothing above it does.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar, overload
 
@@ -34,7 +34,8 @@ from personascope.models.protocols import ModelSpec
 from personascope.models.quantising import Quantization, precision_told, quantization_named
 from personascope.models.residual import bears_resuming, find_blocks, prove_edits
 from personascope.models.running import Limits
-from personascope.models.toy import TRAINED_TOYS, ToyModel
+from personascope.models.toy import ToyModel
+from personascope.models.toys import TRAINED_TOYS, toy_named
 from personascope.models.vllm.engine import VllmModel
 from personascope.models.vllm.opening import How, open_vllm, tuned_vllm
 from personascope.models.vllm.starting import Hosting
@@ -147,7 +148,7 @@ def open_engine(
     if name in TRAINED_TOYS:
         if bits is not None:
             raise ModelError("the toy has no weights to quantise", hint="leave out --quantize")
-        return _toy_named(name, trait)
+        return toy_named(name, trait)
     return open_model(name, precision=how, trust_remote_code=trust_remote_code, quantize=bits)
 
 
@@ -174,35 +175,10 @@ def open_engines(
     Of the toy there is one for each trait, since its truth is planted in the trait's texts: they share nothing.
     """
     if name in TRAINED_TOYS and on.name == "hf":
-        return lambda trait: AnsweredOnce(_toy_named(name, trait))
+        return lambda trait: AnsweredOnce(toy_named(name, trait))
     opened = open_engine(name, None, precision=precision, trust_remote_code=trust_remote_code, quantize=quantize, on=on)
     engine = AnsweredOnce(opened)
     return lambda _trait: engine
-
-
-def _toy_named(name: str, trait: Trait | None) -> ToyModel:
-    if name != "toy":
-        return trained_toy(name, [trait] if trait else [])
-    return toy_for(trait) if trait else ToyModel()
-
-
-def toy_for(trait: Trait) -> ToyModel:
-    """The toy engine, leaning fully high and low on the trait's instructions and matched replies."""
-    return ToyModel(leanings=toy_leanings(trait))
-
-
-def toy_leanings(trait: Trait) -> dict[str, float]:
-    """How the trait's own instructions and matched replies lean: fully."""
-    instructions = [*trait.instructions.extract, *trait.instructions.evaluate]
-    high = [*(pair.high for pair in instructions), *(reply.high for reply in trait.replies)]
-    low = [*(pair.low for pair in instructions), *(reply.low for reply in trait.replies)]
-    return dict.fromkeys(high, 1.0) | dict.fromkeys(low, -1.0)
-
-
-def trained_toy(name: str, traits: Sequence[Trait]) -> ToyModel:
-    """A toy of `TRAINED_TOYS` on the texts of several traits; its one planted direction is all of them."""
-    texts = dict(item for trait in traits for item in toy_leanings(trait).items())
-    return ToyModel(leanings=texts | {"": TRAINED_TOYS[name]}, name=name)
 
 
 def engine_for(

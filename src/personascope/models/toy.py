@@ -57,9 +57,6 @@ from personascope.steering import check_steered
 Leanings = Mapping[str, float]
 """By whole text, from -1 (low) to 1 (high)."""
 
-TRAINED_TOYS = {"toy": 0.0, "toy-high": 0.5, "toy-low": -0.5}
-"""By name: the leaning that a toy was trained to have when nothing is asked of it."""
-
 
 class ToyModel:
     """An engine that generates, reads residuals and scores; `n_forwards` counts rows, a captured one once."""

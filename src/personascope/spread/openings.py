@@ -9,7 +9,7 @@ from typing import Any
 
 from personascope.models.engine_choice import HF, EngineChoice
 from personascope.models.protocols import Engine
-from personascope.models.toy import TRAINED_TOYS
+from personascope.models.toys import TRAINED_TOYS
 from personascope.traits import Trait
 
 
