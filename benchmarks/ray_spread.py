@@ -15,7 +15,7 @@ from typing import Any
 
 from personascope.contrasts import from_replies
 from personascope.data_columns import Columns
-from personascope.data_files import survey_of
+from personascope.data_files import survey
 from personascope.extraction import extract
 from personascope.models.protocols import ReadsResiduals
 from personascope.models.toys import toy_for
@@ -99,7 +99,7 @@ def timed(
         return lambda _done: ticks.append(time.perf_counter())
 
     start = time.perf_counter()
-    projected(job, survey_of(data), asked.block_rows, cluster=cluster, progress=progress)
+    projected(job, survey(data, asked.block_rows), asked.block_rows, cluster=cluster, progress=progress)
     return time.perf_counter() - start, ticks[-1] - ticks[1]
 
 
