@@ -34,6 +34,9 @@ NOT_RUN = {
     r"^personascope serve ": "serves until it is stopped; test_serve_web.py and test_vllm_server.py ask such servers",
     r"--bake": "needs a model of real weights; test_cli_export.py bakes into a tiny one",
     r"^hf auth login": "needs an account of the Hub",
+    r"--engine vllm": "needs vLLM; tests/vllm_engine run on it",
+    r"--ray": "needs Ray; tests/ray run such commands",
+    r"^ray ": "starts a cluster; tests/ray start one",
     r"engine=\"vllm\"": "needs vLLM; tests/vllm_engine open models so",
     r"\bOpenAI\(": "asks a server that serves until it is stopped; test_vllm_server.py asks such servers",
     r"scripts/transfer_traits\.py": "needs the files of all eleven traits; test_transfer.py tests what it prints",
@@ -120,6 +123,8 @@ def prepared(tmp_path_factory):
         for pole, reply in (("high", "Loud, long and lovely."), ("low", "Quiet."))
     ]
     (folder / "my_texts.jsonl").write_text("\n".join(map(json.dumps, texts)), encoding="utf-8")
+    data = [{"prompt": "How are you?", "reply": reply} for reply in ("Never better!", "Leave me alone.", "Well.")]
+    (folder / "data.jsonl").write_text("\n".join(map(json.dumps, data)), encoding="utf-8")
     (folder / "my_prompts.txt").write_text("How are you?\nTell me of your evening.\n", encoding="utf-8")
     items = [*rows("thrift"), *rows(LOOPED)]
     for name in ("TRAIT.json", "trait_sample.json"):
