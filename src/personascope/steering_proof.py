@@ -117,8 +117,9 @@ def prove(vector: DoseResponse, slopes: Slopes, controls: Controls) -> SteeringP
     Raises SteeringError if no dose is small enough for a slope, or a family was run at doses that the vector was not.
     """
     order = np.argsort(vector.doses)
-    doses = tuple(float(dose) for dose in vector.doses[order])
-    curve = propensity_curve(vector.by_question[order])
+    vector = DoseResponse(vector.doses[order], vector.by_question[order], vector.kl[order])
+    doses = tuple(float(dose) for dose in vector.doses)
+    curve = propensity_curve(vector.by_question)
     small = _at(vector, vector.doses)
     at_zero = {0.0: 0.0} | {dose: point.value for dose, point in zip(doses, curve, strict=True)}
     return SteeringProof(

@@ -6,20 +6,32 @@ import logging
 import numpy as np
 import pytest
 import tiny_adapters
+import tiny_models
 import torch
+import transformers
 
 from personascope.errors import ModelError
 from personascope.models import quantising
 from personascope.models.opening import open_engine, open_model
 from personascope.models.protocols import Chat
-from personascope.models.quantising import precision_told, quantized_loading
+from personascope.models.quantising import compute_in, precision_told, quantized_loading
 
 CPU = torch.device("cpu")
 
 
+@pytest.fixture
+def base(tmp_path):
+    """A tiny model whose layers are whole blocks of 4-bit weights."""
+    config = transformers.LlamaConfig(**tiny_models._LLAMA | {"hidden_size": 64, "intermediate_size": 128})
+    model = tiny_models.filled(config, seed=0)
+    model.save_pretrained(tmp_path / "base")
+    tiny_models.tokenizer().save_pretrained(tmp_path / "base")
+    return model, str(tmp_path / "base")
+
+
 @pytest.mark.parametrize("bits", ["8bit", "4bit"])
-def test_a_quantised_model_is_opened_proven_and_told_apart(tmp_path, bits):
-    folder = tiny_adapters.saved_base(tmp_path / "base")
+def test_a_quantised_model_is_opened_proven_and_told_apart(base, bits):
+    _, folder = base
     whole, few = open_model(folder, precision="float32"), open_model(folder, precision="float32", quantize=bits)
     assert few.spec.dtype == f"{bits}-float32" and few.spec.weights != whole.spec.weights
     chats, replies = [Chat("who are you?", "be kind")], ["a friend"]
@@ -29,10 +41,30 @@ def test_a_quantised_model_is_opened_proven_and_told_apart(tmp_path, bits):
     assert held[0] < 0.6 * held[1]
 
 
-def test_an_adapter_goes_on_a_quantised_base(tmp_path):
-    folder = tiny_adapters.saved_base(tmp_path / "base")
-    tuned = open_model(tiny_adapters.saved_adapter(tmp_path / "a", folder), precision="float32", quantize="4bit")
+def test_an_adapter_goes_on_a_quantised_base(base, tmp_path):
+    tuned = open_model(tiny_adapters.saved_for(base[0], tmp_path / "a", base[1]), precision="float32", quantize="4bit")
     assert tuned.spec.dtype == "4bit-float32" and tuned.spec.adapter
+
+
+class FourBits(torch.nn.Linear):
+    """A layer as bitsandbytes makes it where the processor has instructions for bfloat16."""
+
+    support_avx512bf16_for_cpu = True
+
+
+def test_four_bits_compute_in_what_was_asked_for():
+    fits, narrow = FourBits(64, 32), FourBits(64, 24)
+    for dtype, kept in ((torch.bfloat16, (True, False)), (torch.float32, (False, False))):
+        for layer in (fits, narrow):
+            layer.support_avx512bf16_for_cpu = True
+        compute_in(torch.nn.Sequential(fits, narrow), dtype)
+        assert (fits.support_avx512bf16_for_cpu, narrow.support_avx512bf16_for_cpu) == kept
+
+
+def test_four_bits_that_would_be_read_wrongly_are_refused():
+    with pytest.raises(ModelError, match="96 inputs, no multiple of 64") as caught:
+        compute_in(torch.nn.Sequential(FourBits(96, 32)), torch.float32)
+    assert "--quantize 8bit" in caught.value.hint
 
 
 def test_what_cannot_be_quantised_is_told(monkeypatch):

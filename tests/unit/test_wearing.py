@@ -1,5 +1,7 @@
 """An adapter and its base over the same weights: each engine is what it would be alone, whatever ran before."""
 
+from functools import partial
+
 import numpy as np
 import peft
 import pytest
@@ -8,7 +10,8 @@ import torch
 
 from personascope.errors import ModelError
 from personascope.models import running
-from personascope.models.opening import engine_for, open_model, open_tuned
+from personascope.models.opening import engine_for, open_tuned
+from personascope.models.opening import open_model as opened_model
 from personascope.models.protocols import Chat, Sampling, Steering
 
 CHATS = [
@@ -20,6 +23,9 @@ CHATS = [
 REPLIES = ["a friend", "none of it", "4", "d e f g"]
 LAYERS = [0, 1, 2, 3]
 SAMPLING = Sampling(6)
+
+open_model = partial(opened_model, precision="float32")
+"""Also on a processor that is quick at bfloat16: what is compared here agrees to the last digits."""
 
 
 def asked(engine):
@@ -137,6 +143,18 @@ def test_adapters_of_many_kinds_are_switched_whole(llama, tmp_path, kind):
     module = tiny_adapters.as_peft_has_it(llama, name).get_base_model()
     theirs = engine_for(module, engine.loaded.chat_format.tokenizer, name="theirs")
     assert close(found, asked(theirs), 1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_adapters_of_many_kinds_go_on_a_base_in_bfloat16(llama, tmp_path, kind):
+    name = tiny_adapters.saved_tuned(tmp_path / "a", KINDS[kind], llama)
+    whole = asked(open_model(name))
+    engine = opened_model(llama, precision="bfloat16")
+    before = asked(engine)
+    found = asked(open_tuned(engine, name))
+    assert same(asked(engine), before) and not same(found, before)
+    for ours, theirs in zip(found[:2], whole[:2], strict=True):
+        assert np.linalg.norm(ours - theirs) < 0.05 * np.linalg.norm(theirs)
 
 
 def test_gradients_are_asked_of_the_weights_as_before(llama, tmp_path):

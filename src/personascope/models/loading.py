@@ -19,7 +19,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from personascope.errors import ModelError
 from personascope.models import default_model
 from personascope.models.batches import MORE_MEMORY, is_out_of_memory
-from personascope.models.quantising import Quantization, quantized_loading
+from personascope.models.quantising import Quantization, compute_in, quantized_loading
 from personascope.suggestions import did_you_mean
 
 _KNOWN = (default_model.NAME, default_model.HUB_NAME, "toy")
@@ -62,6 +62,7 @@ def load(
             raise ModelError(f"the model {source.name!r} does not fit into memory", hint=MORE_MEMORY) from error
         raise _not_read(source, error, settings) from error
     _check_weights(source.name, told)
+    compute_in(model, dtype)
     return model.eval(), tokenizer
 
 

@@ -77,6 +77,7 @@ class Wardrobe:
         try:
             _injected(self.model, adapter, inner)
             _filled(self.model, weights, inner)
+            _in_precision_of_base(self.model, inner)
         finally:
             known = {id(weight) for weight, _ in flags}
             for weight in self.model.parameters():
@@ -187,6 +188,15 @@ def _filled(model: nn.Module, weights: Mapping[str, Tensor], inner: str) -> list
     with quiet():
         told = set_peft_model_state_dict(model, dict(weights), inner, low_cpu_mem_usage=True)
     return [name for name in told.missing_keys if _is_of(name, inner)] + list(told.unexpected_keys)
+
+
+def _in_precision_of_base(model: nn.Module, inner: str) -> None:
+    """Whole modules that an adapter puts in another's place compute as those do; other weights keep their own."""
+    from peft.utils.other import ModulesToSaveWrapper
+
+    for module in model.modules():
+        if isinstance(module, ModulesToSaveWrapper) and inner in module.modules_to_save:
+            module.modules_to_save[inner].to(next(module.original_module.parameters()).dtype)
 
 
 def _is_of(name: str, inner: str) -> bool:
