@@ -26,10 +26,10 @@ VLLM_READY  := $(VLLM_ENV)/.ready-$(VLLM_HOLDS)
 VLLM_PYTHON := $(VLLM_ENV)/bin/python
 VLLM_PYTEST := OMP_NUM_THREADS=1 PYTHONPATH=$(CURDIR)/src $(VLLM_PYTHON) -W ignore -m pytest -W ignore
 
-# The environment may have been made by another clone: what is tested is the source of this one.
+# The environment may have been made by another clone: what is tested is the source of this one. A process for each part:
+# vLLM gives no memory back while its process lives.
 test-vllm: $(VLLM_READY)
-	$(VLLM_PYTEST) -k vllm tests/contract tests/vllm_engine
-	$(VLLM_PYTEST) tests/ray
+	set -e; for part in "-k vllm tests/contract" tests/vllm_engine/test_*.py tests/ray; do $(VLLM_PYTEST) $$part; done
 
 # Torch first and alone. The torch* packages that vLLM asks for come as CUDA builds, and `import vllm` dies of the first;
 # triton stays, for the test of vLLM's second runner.
