@@ -30,7 +30,7 @@ from personascope.prompts import PROTOCOLS, prompts
 from personascope.traits import load_trait
 
 MODEL = "smollm2-135m"
-WRITING = ("stock", "hf", "generate", "written", "steered", "read, steered", "stock")
+WRITING = ("stock", "hf", "generate", "written", "steered", "reads laid out", "stock")
 READING = ("stock reads", "reads", "stock reads")
 RHO = 0.05
 """Of the length of a token's residual: how far each layer is steered."""
@@ -45,7 +45,7 @@ def main() -> None:
     for ways in (WRITING, READING):
         found: dict[str, list[float]] = {}
         for _ in range(asked.rounds):
-            for way in ways:
+            for way in (way for way in ways if way in asked.only.split(",")):
                 found.setdefault(way, []).extend(in_own_process(way, asked))
         show(found, asked.requests * asked.new_tokens)
 
@@ -59,6 +59,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3, help="timed runs of a process")
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--eager", action="store_true", help="leave torch.compile off")
+    parser.add_argument("--only", default=",".join(dict.fromkeys((*WRITING, *READING))), help="ways, by comma")
     parser.add_argument("--way", help="run this one here, and print its seconds")
     return parser.parse_args()
 
@@ -247,7 +248,7 @@ WAYS: dict[str, Callable[[argparse.Namespace], Run]] = {
     "generate": plain_generate,
     "written": ours(reads=False, steered=False),
     "steered": ours(reads=False, steered=True),
-    "read, steered": ours(reads=True, steered=True),
+    "reads laid out": ours(reads=True, steered=True),
     "stock reads": stock_reads,
     "reads": reads,
 }

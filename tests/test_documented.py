@@ -36,7 +36,6 @@ NOT_RUN = {
     r"^hf auth login": "needs an account of the Hub",
     r"--engine vllm": "needs vLLM; tests/vllm_engine run on it",
     r"--ray": "needs Ray; tests/ray run such commands",
-    r"^ray ": "starts a cluster; tests/ray start one",
     r"engine=\"vllm\"": "needs vLLM; tests/vllm_engine open models so",
     r"\bOpenAI\(": "asks a server that serves until it is stopped; test_vllm_server.py asks such servers",
     r"scripts/transfer_traits\.py": "needs the files of all eleven traits; test_transfer.py tests what it prints",
