@@ -138,6 +138,37 @@ def test_tokens_are_steered_and_summed_by_row_and_nobodys_tokens_come_out_bit_fo
     assert torch.equal(model(stream), stream), "afterwards nobody is steered"
 
 
+STEERINGS = (
+    (Steering({0: RAW, 1: RAW}, 2.0),),
+    (Steering({1: RAW}, -1.0, "add", "all"), Steering({1: RAW[::-1].copy()}, 0.5)),
+    (Steering({1: RAW}, 1.0, "ablate", "all"),),
+    (Steering({2: RAW}, 1.0, "add", "all", condition=Condition(0, RAW / 5, 0.1)),),
+)
+
+
+@given(
+    steps=st.lists(st.lists(st.sampled_from([None, 0, 1, 2, 3]), min_size=1, max_size=3), min_size=1, max_size=6),
+    changed=st.sets(st.integers(1, 5), max_size=2),
+)
+def test_what_is_kept_between_steps_changes_nothing(steps, changed):
+    """Step by step the same numbers as operations that keep nothing, also after a vector's row was written anew."""
+    eager, whole = runtime(eager=True), runtime(eager=False)
+    ((wave,), sent) = wired(*STEERINGS)
+    extras = {f"{at} {row}": {KEY: one.message.text()} for at, one in wave.items() for row in range(3)}
+    drawn = torch.Generator().manual_seed(0)
+    for number, step in enumerate(steps):
+        stream = torch.randn(8, 4, generator=drawn)
+        rows = [Rows(f"{which} {at}", 2 * at, 2, 4) for at, which in enumerate(step)]
+        outs = []
+        for made, model in (eager, whole):
+            if not number or number in changed:
+                made.programs.put(list(sent), (1 + number) * np.stack(list(sent.values())))
+            made.aim(rows, extras.get)
+            outs.append(model(stream))
+            made.rest()
+        assert torch.equal(*outs)
+
+
 def test_a_row_that_runs_again_is_counted_once():
     made, model = runtime(eager=True)
     extras = {"a": {KEY: Message(pools=(Pool(0, ((1, 5),)),)).text()}}

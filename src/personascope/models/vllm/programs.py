@@ -55,13 +55,41 @@ class Programs:
         self._latest: dict[str, _Places] = {}
         self._free = list(range(n_programs - 1, 0, -1))
         self._places: dict[int, set[tuple[int, int]]] = {}
+        self._looks: dict[int, set[int]] = {}
         self.active: frozenset[tuple[int, int]] = frozenset()
         """(layer, edit) that some token of this step has; conditions have negative numbers."""
+        self._looked_at: frozenset[int] = frozenset()
+        self._followed = np.zeros(0, np.int64)
+        self._shifts: dict[int, Tensor] = {}
 
     def put(self, rows: Sequence[int], vectors: np.ndarray) -> None:
         """Write vectors [row width] into rows of the bank, counted as requests count them."""
+        self._shifts.clear()
         at = torch.tensor(rows, device=self._device) + 1
         self.bank[at] = torch.from_numpy(np.array(vectors, dtype=np.float32)).to(self._device)
+
+    def follow(self, program: np.ndarray) -> None:
+        """Say which program each of the next pass's tokens follows, from the first on [token]."""
+        if not np.array_equal(program, self._followed):
+            self._shifts.clear()
+            self._followed = program
+        self.program[: len(program)] = torch.from_numpy(program).to(self._device)
+
+    def shift(self, layer: int, n: int) -> Tensor | None:
+        """What a layer's edits add to the first `n` tokens [token width], float32; None if one depends on the stream.
+
+        Kept from step to step while the tokens follow the same programs, unless they are many. It asks the host, so it
+        is not for compiled code.
+        """
+        if layer in self._looked_at:
+            return None
+        kept = self._shifts.get(layer)
+        if kept is not None and len(kept) == n:
+            return kept
+        moved = self.edit(layer, self.bank.new_zeros(n, self._capacity.width), self.active)
+        if n <= self._vector.shape[-1]:
+            self._shifts[layer] = moved
+        return moved
 
     def edit(self, layer: int, stream: Tensor, only: frozenset[tuple[int, int]] | None = None) -> Tensor:
         """What is to be added to a layer's stream [token width], float32. `only`: skip whatever is not in it."""
@@ -106,7 +134,9 @@ class Programs:
             for steering, message in wanted.items()
         }
         self._latest = found
-        self.active = frozenset().union(*(self._places[at] for programs in found.values() for at in programs))
+        used = [at for programs in found.values() for at in programs]
+        self.active = frozenset().union(*(self._places[at] for at in used))
+        self._looked_at = frozenset().union(*(self._looks[at] for at in used))
         return found
 
     def _owned(self, message: Message, region: int) -> int:
@@ -118,6 +148,7 @@ class Programs:
 
     def _write(self, at: int, message: Message, positions: frozenset[Positions]) -> None:
         """Fill a column of the tables. Built on the host, and copied whole."""
+        self._shifts.clear()
         layers, most, gates = self._capacity.n_layers, self._capacity.edits, self._capacity.conditions
         vector, gate = torch.zeros(layers, most, dtype=torch.int64), torch.zeros(layers, most, dtype=torch.int64)
         numbers, n_edits = torch.zeros(layers, most, 5), [0] * layers
@@ -139,6 +170,8 @@ class Programs:
             table[:, :, at] = column.to(self._device)
         acting = {(layer, edit) for layer, n in enumerate(n_edits) for edit in range(n)}
         self._places[at] = acting | {(one.layer, -1 - number) for number, one in enumerate(message.conditions)}
+        looking = {one.layer for one in message.edits if one.mode != "add" or one.condition is not None}
+        self._looks[at] = looking | {one.layer for one in message.conditions}
 
 
 def numbers_of(edit: WiredEdit) -> tuple[float, float, float, float, float]:

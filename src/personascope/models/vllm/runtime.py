@@ -103,12 +103,15 @@ class Runtime:
             if not (edits or reads):
                 return output
             hidden, residual = output if isinstance(output, tuple) else (output, None)
-            stream = hidden.float() if residual is None else hidden.float() + residual.float()
-            if edits:
-                moved = self.programs.edit(layer, stream, self.programs.active if self.place.eager else None)
-                hidden, stream = (hidden.float() + moved).to(hidden.dtype), stream + moved
-            if reads and self.sums is not None:
-                self.sums.add(layer, stream)
+            moved = self.programs.shift(layer, len(hidden)) if edits and self.place.eager else None
+            if reads or moved is None:
+                stream = hidden.float() if residual is None else hidden.float() + residual.float()
+                if edits and moved is None:
+                    moved = self.programs.edit(layer, stream, self.programs.active if self.place.eager else None)
+                if reads and self.sums is not None:
+                    self.sums.add(layer, stream if moved is None else stream + moved)
+            if moved is not None:
+                hidden = (hidden.float() + moved).to(hidden.dtype)
             return hidden if residual is None else (hidden, residual)
 
         return hook
@@ -136,7 +139,7 @@ class Runtime:
         self._steers, self._reads = step.steers, step.reads
         if step.steers:
             self._edited = frozenset(layer for layer, _ in self.programs.active)
-            self.programs.program[:n] = torch.from_numpy(step.program).to(self.place.device)
+            self.programs.follow(step.program)
         if step.reads and self.sums is not None:
             self.sums.pool[:n] = torch.from_numpy(step.pool).to(self.place.device)
             self.sums.final[:n] = torch.from_numpy(step.final).to(self.place.device)
